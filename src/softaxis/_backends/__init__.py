@@ -1,0 +1,1 @@
+"""First-party backends, reached by name through the registry."""

@@ -1,0 +1,60 @@
+"""JAX: the array-API implementation, compiled as a whole.
+
+Called on plain arrays it runs as one XLA program instead of some thirty; inside `jax.jit`,
+`jax.vmap` or `jax.grad` it becomes part of the surrounding one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from softaxis import _generic
+from softaxis.backend import Backend
+
+backend = Backend("jax", types=(jax.Array, jax.core.Tracer))
+
+_STATIC = (
+    "axis",
+    "dtype",
+    "ignore_index",
+    "keepdims",
+    "label_smoothing",
+    "reduction",
+    "return_sign",
+    "z_loss",
+)
+_TRACED = ("temperature", "sink")
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    jitted: dict[tuple[str, ...], Callable[..., Any]] = {}
+
+    def call(*arrays: Any, **arguments: Any) -> Any:
+        arguments.pop("out", None)  # always None: JAX arrays are immutable
+        for name in _TRACED:  # a new number must not compile a new program
+            if isinstance(arguments.get(name), float):
+                arguments[name] = jnp.asarray(arguments[name], _real_dtype(arrays[0]))
+        static = tuple(name for name in arguments if name in _STATIC)
+        compiled = jitted.get(static)
+        if compiled is None:
+            compiled = jitted[static] = jax.jit(
+                partial(function, xp=jnp), static_argnames=static
+            )
+        return compiled(*arrays, **arguments)
+
+    return call
+
+
+def _real_dtype(x: Any) -> Any:
+    return x.dtype if jnp.isdtype(x.dtype, "real floating") else jnp.result_type(float)
+
+
+for _name in _generic.__all__:
+    backend.implements(name=_name, dtypes=None, differentiable=True, traceable=True)(
+        _compiled(getattr(_generic, _name))
+    )

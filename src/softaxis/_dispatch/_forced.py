@@ -1,0 +1,92 @@
+"""`get_backend`: one backend's functions, behind the same validation as the public ones."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from softaxis._dispatch import _registry
+from softaxis._dispatch._calls import Call, gated
+from softaxis._dispatch._tables import Table, tables
+from softaxis.backend import Backend, Implementation, _listeners, _reason
+
+
+class BackendFunctions:
+    """The functions of one backend, as attributes."""
+
+    def __init__(self, name: str, implementations: dict[str, Implementation]) -> None:
+        self.name = name
+        for function, implementation in implementations.items():
+            forced = _Forced(tables[function], implementation)
+            setattr(self, function, partial(_call, forced))
+
+    def __repr__(self) -> str:
+        return f"softaxis.get_backend({self.name!r})"
+
+    def __getattr__(self, function: str) -> Call:
+        raise AttributeError(f"backend {self.name!r} implements no {function!r}")
+
+
+def get_backend(name: str) -> BackendFunctions:
+    """Return the functions of one backend, which run there or not at all.
+
+    Arguments are validated as always. What the backend declines is an error here: nothing
+    else takes over.
+
+    Parameters
+    ----------
+    name : str
+        A backend that `list_backends` knows, or ``"default"`` for the array-API implementation.
+
+    Returns
+    -------
+    BackendFunctions
+        Has the backend's functions as attributes, with the signatures of the public ones.
+
+    Raises
+    ------
+    ValueError
+        There is no such backend.
+    RuntimeError
+        It cannot be loaded; its own exception is the cause.
+
+    Examples
+    --------
+    >>> import softaxis
+    >>> softaxis.get_backend("default").softmax([0.0, 0.0])
+    array([0.5, 0.5])
+    """
+    if name == "default":
+        return BackendFunctions(name, {table.name: table.default for table in tables.values()})
+    backend: Backend = _registry.demand(name)
+    known = {n: i for n, i in backend.functions.items() if n in tables}
+    return BackendFunctions(name, known)
+
+
+class _Forced:
+    """Stands in for a table and knows one implementation, whatever the type."""
+
+    def __init__(self, table: Table, implementation: Implementation) -> None:
+        self.table = table
+        self.backend = implementation.backend
+        self.run = gated(implementation, table.keywords)
+        self.entries = self
+
+    def __getitem__(self, cls: type) -> Call:
+        return self._call
+
+    def _call(self, x: Any, /, *arrays: Any, **arguments: Any) -> Any:
+        _listeners.append(self)
+        try:
+            result = self.run(x, *arrays, **arguments)
+        finally:
+            _listeners.remove(self)
+        if result is NotImplemented:
+            raise NotImplementedError(
+                f"backend {self.backend!r} declined {self.table.identity}: {_reason.get() or 'no reason given'}"
+            )
+        return result
+
+
+def _call(forced: _Forced, /, *arrays: Any, **arguments: Any) -> Any:
+    return forced.table.handover(forced, *arrays, **{**forced.table.keywords, **arguments})

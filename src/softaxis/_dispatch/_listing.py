@@ -1,0 +1,94 @@
+"""`list_backends`: what is installed, in which state, and what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from softaxis._dispatch import _registry
+from softaxis._dispatch._options import context_options
+from softaxis._dispatch._registry import Source
+from softaxis._dispatch._tables import tables
+from softaxis.backend import Capability
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """One backend.
+
+    Attributes
+    ----------
+    name, package, origin : str
+        Its name, the array package it serves, and the distribution it comes from.
+    state : str
+        ``"ready"`` (loaded), ``"available"`` (not loaded yet), ``"missing"`` (its array package
+        is not installed), ``"blocked"`` (by the user or the environment) or ``"broken"``.
+    reason : str
+        Why, where the state is no good one.
+    functions : dict of str to Capability
+        What it implements; empty unless it is loaded.
+    """
+
+    name: str
+    package: str
+    origin: str
+    state: str
+    reason: str = ""
+    functions: dict[str, Capability] = field(default_factory=dict)
+
+
+def list_backends(*, load: bool = False) -> list[BackendStatus]:
+    """Return every backend that is installed, the array-API implementation included.
+
+    Parameters
+    ----------
+    load : bool
+        Load those whose array package is installed, which imports that package.
+
+    Returns
+    -------
+    list of BackendStatus
+
+    Examples
+    --------
+    >>> import softaxis
+    >>> [b.name for b in softaxis.list_backends() if b.origin == "softaxis"]
+    ['default', 'numpy', 'torch', 'jax', 'cupy', 'dask']
+    """
+    sources = (*_registry.FIRST_PARTY, *_registry.third_party())
+    return [_default(), *(_status(source, load) for source in sources)]
+
+
+def _default() -> BackendStatus:
+    functions = {table.name: table.default.capability for table in tables.values()}
+    state = "blocked" if "default" in context_options().disable else "ready"
+    return BackendStatus("default", "any array-API library", "softaxis", state, "", functions)
+
+
+def _status(source: Source, load: bool) -> BackendStatus:
+    def status(state: str, reason: str = "") -> BackendStatus:
+        return BackendStatus(source.name, source.package, source.origin, state, reason)
+
+    if _registry.is_blocked(source):
+        return status("blocked", "SOFTAXIS_BLOCK names it")
+    if source.name in context_options().disable:
+        return status("blocked", "disabled in code")
+    if not _is_installed(source.package):
+        return status("missing", f"{source.package} is not installed")
+    if load:
+        _registry.try_load(source)
+    error = _registry.broken(source)
+    if error is not None:
+        return status("broken", f"{type(error).__name__}: {error}")
+    backend = _registry.loaded(source)
+    if backend is None:
+        return status("available")
+    functions = {n: i.capability for n, i in backend.functions.items() if n in tables}
+    return BackendStatus(source.name, source.package, source.origin, "ready", "", functions)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,87 @@
+"""Dtypes: of what kind one is, and in which one to compute.
+
+bool and integers become the library's default real dtype before any arithmetic; float16 and
+bfloat16 compute in float32 and are rounded once at the end; everything else computes as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import softaxis._libraries as _libraries
+
+DType = Any
+Array = _libraries.Array
+Namespace = _libraries.Namespace
+
+_KINDS = ("real floating", "integral", "bool", "complex floating")
+_kinds: dict[str, dict[DType, str]] = {}
+
+
+def kind(dtype: DType, xp: Namespace) -> str:
+    """Return "bool", "integral", "real floating" or "complex floating"; "" for anything else."""
+    kinds = _kinds.get(xp.__name__)  # by library: dtypes of two of them may hash alike
+    if kinds is None:
+        kinds = _kinds[xp.__name__] = {}
+    found = kinds.get(dtype)
+    if found is None:
+        found = kinds[dtype] = _kind(dtype, xp)
+    return found
+
+
+def _kind(dtype: DType, xp: Namespace) -> str:
+    for name in _KINDS:
+        try:
+            if xp.isdtype(dtype, name):
+                return name
+        except (TypeError, ValueError):
+            return ""
+    return ""
+
+
+def default_real(x: Array, xp: Namespace) -> DType:
+    """Return the dtype that integers of the device of `x` become."""
+    return _default(x, xp, "real floating")
+
+
+def default_integral(x: Array, xp: Namespace) -> DType:
+    """Return the widest integers that the library uses by itself."""
+    return _default(x, xp, "integral")
+
+
+def _default(x: Array, xp: Namespace, name: str) -> DType:
+    from array_api_compat import device
+
+    info = xp.__array_namespace_info__()
+    return info.default_dtypes(device=device(x))[name]
+
+
+def working_dtype(dtype: DType, xp: Namespace) -> DType:
+    """Return the dtype to compute in: float32 for every narrower one."""
+    if kind(dtype, xp) == "real floating" and xp.finfo(dtype).bits < 32:  # noqa: PLR2004
+        return xp.float32
+    return dtype
+
+
+def floating_dtype(x: Array, xp: Namespace) -> DType:
+    """Return the dtype of `x` in native byte order, or the default real one for integers."""
+    if kind(x.dtype, xp) in ("bool", "integral"):
+        return default_real(x, xp)
+    return xp.result_type(x.dtype, x.dtype)
+
+
+def to_working(x: Array, dtype: DType | None, xp: Namespace) -> tuple[Array, DType]:
+    """Return `x` in the dtype to compute in, and the dtype to round to at the end.
+
+    A wider `dtype` casts first; a narrower one casts last, because casting first would turn
+    float32 70000 into a float16 infinity.
+    """
+    own = floating_dtype(x, xp)
+    final = own if dtype is None else dtype
+    working = xp.result_type(working_dtype(own, xp), working_dtype(final, xp))
+    return cast(x, working, xp), final
+
+
+def cast(x: Array, dtype: DType, xp: Namespace) -> Array:
+    """Return `x` in `dtype`, itself where it has it."""
+    return x if x.dtype == dtype else xp.astype(x, dtype)
