@@ -14,12 +14,19 @@ NUMBERS = (*REAL, "complex floating")
 
 def array(x: Any, name: str, kinds: tuple[str, ...] = NUMBERS) -> Array:
     """Return the first argument as an array whose dtype is of one of `kinds`."""
-    if isinstance(x, (list, tuple, int, float, complex)):
-        x = adopt(x, name)
-    library = library_of(x, name)
-    if kind(x.dtype, library.xp) not in kinds:
+    known = _known.get(type(x))
+    if known is not None and known.get(x.dtype) in kinds:
+        return x
+    x = adopt(x, name)
+    found = kind(x.dtype, library_of(x, name).xp)
+    if found not in kinds:
         raise _wrong_dtype(x, name, kinds)
+    _known.setdefault(type(x), {})[x.dtype] = found
     return x
+
+
+_known: dict[type, dict[DType, str]] = {}
+"""The kinds of the dtypes that arrays of a type came with: two look-ups instead of six."""
 
 
 def check_kind(x: Array, name: str, kinds: tuple[str, ...]) -> None:

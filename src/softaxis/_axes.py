@@ -13,6 +13,8 @@ Axis: TypeAlias = "int | tuple[int, ...]"
 
 def normalize_axis(axis: object, ndim: int) -> Axis:
     """Return `axis` as a non-negative int or an increasing tuple; None means all axes."""
+    if type(axis) is int and -ndim <= axis < ndim:  # nearly every call
+        return axis + ndim if axis < 0 else axis
     if axis is None:
         return 0 if ndim == 1 else tuple(range(ndim))
     if isinstance(axis, tuple):

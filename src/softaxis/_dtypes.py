@@ -6,13 +6,11 @@ bfloat16 compute in float32 and are rounded once at the end; everything else com
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-import softaxis._libraries as _libraries
+from softaxis._libraries import Array, Namespace
 
-DType = Any
-Array = _libraries.Array
-Namespace = _libraries.Namespace
+DType: TypeAlias = Any
 
 _KINDS = ("real floating", "integral", "bool", "complex floating")
 _kinds: dict[str, dict[DType, str]] = {}
@@ -50,10 +48,13 @@ def default_integral(x: Array, xp: Namespace) -> DType:
 
 
 def _default(x: Array, xp: Namespace, name: str) -> DType:
-    from array_api_compat import device
-
     info = xp.__array_namespace_info__()
-    return info.default_dtypes(device=device(x))[name]
+    return info.default_dtypes(device=device_of(x))[name]
+
+
+def device_of(x: Array) -> Any:
+    """Return the device of `x`; None where its library has no such notion, or not now."""
+    return getattr(x, "device", None)
 
 
 def working_dtype(dtype: DType, xp: Namespace) -> DType:

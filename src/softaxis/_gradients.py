@@ -18,15 +18,19 @@ _LOGSUMEXP_JVP = Table(_generic.logsumexp_jvp)
 _SOFTMAX_JACOBIAN = Table(_generic.softmax_jacobian)
 
 
-def _product(table: Table, result: Any, direction: Any, /, *, axis: Any) -> Any:
+def _product(table: Table, value: Any, direction: Any, axis: Any) -> Any:
     names = _NAMES[table.name]
-    result = _arguments.array(result, names[0], REAL)
-    axis = normalize_axis(axis, result.ndim)
-    shape = tuple(result.shape)
-    direction = _arguments.of_shape(
-        direction, names[1], result, shape, f"the shape of `{names[0]}`"
-    )
-    return table.entries[type(result)](result, direction, axis=axis)
+    value = _arguments.array(value, names[0], REAL)
+    axis = normalize_axis(axis, value.ndim)
+    shape = tuple(value.shape)
+    like = f"the shape of `{names[0]}`"
+    direction = _arguments.of_shape(direction, names[1], value, shape, like)
+    for gate, call in table.entries[type(value)]:
+        if gate is None or gate(value):
+            result = call(value, direction, axis=axis)
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(value)
 
 
 _NAMES = {
@@ -87,7 +91,7 @@ def softmax_vjp(p: Any, g: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.softmax_vjp(p, np.array([1.0, 0.0]))
     array([ 4.24835426e-18, -4.24835426e-18])
     """
-    return _product(_SOFTMAX_VJP, p, g, axis=axis)
+    return _product(_SOFTMAX_VJP, p, g, axis)
 
 
 @_SOFTMAX_JVP.serves(_product)
@@ -132,7 +136,7 @@ def softmax_jvp(p: Any, t: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.softmax_jvp(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
     array([ 0.25, -0.25])
     """
-    return _product(_SOFTMAX_JVP, p, t, axis=axis)
+    return _product(_SOFTMAX_JVP, p, t, axis)
 
 
 @_LOG_SOFTMAX_VJP.serves(_product)
@@ -183,7 +187,7 @@ def log_softmax_vjp(logp: Any, g: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.log_softmax_vjp(logp, np.array([1.0, 0.0]))
     array([ 4.24835426e-18, -4.24835426e-18])
     """
-    return _product(_LOG_SOFTMAX_VJP, logp, g, axis=axis)
+    return _product(_LOG_SOFTMAX_VJP, logp, g, axis)
 
 
 @_LOG_SOFTMAX_JVP.serves(_product)
@@ -228,7 +232,7 @@ def log_softmax_jvp(logp: Any, t: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.log_softmax_jvp(np.log([0.5, 0.5]), np.array([1.0, 0.0]))
     array([ 0.5, -0.5])
     """
-    return _product(_LOG_SOFTMAX_JVP, logp, t, axis=axis)
+    return _product(_LOG_SOFTMAX_JVP, logp, t, axis)
 
 
 def _through_sum(
@@ -236,8 +240,6 @@ def _through_sum(
     x: Any,
     lse: Any,
     direction: Any,
-    /,
-    *,
     axis: Any,
     weights: Any,
     where: Any,
@@ -250,7 +252,7 @@ def _through_sum(
     shape = tuple(x.shape)
     reduced = reduced_shape(shape, axis, keepdims)
     lse = _arguments.of_shape(lse, "lse", x, reduced, "the reduced shape")
-    if table is _LOGSUMEXP_VJP:
+    if table.name == "logsumexp_vjp":
         direction = _arguments.of_shape(direction, "g", x, reduced, "the reduced shape")
     else:
         direction = _arguments.of_shape(direction, "t", x, shape, "the shape of `x`")
@@ -260,16 +262,21 @@ def _through_sum(
         where = _arguments.mask(where, x)
     if sign is not None:
         sign = _arguments.of_shape(sign, "sign", x, reduced, "the reduced shape")
-    return table.entries[type(x)](
-        x,
-        lse,
-        direction,
-        axis=axis,
-        weights=weights,
-        where=where,
-        sign=sign,
-        keepdims=keepdims,
-    )
+    for gate, call in table.entries[type(x)]:
+        if gate is None or gate(x):
+            result = call(
+                x,
+                lse,
+                direction,
+                axis=axis,
+                weights=weights,
+                where=where,
+                sign=sign,
+                keepdims=keepdims,
+            )
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(x)
 
 
 @_LOGSUMEXP_VJP.serves(_through_sum)
@@ -339,11 +346,11 @@ def logsumexp_vjp(
         x,
         lse,
         g,
-        axis=axis,
-        weights=weights,
-        where=where,
-        sign=sign,
-        keepdims=keepdims,
+        axis,
+        weights,
+        where,
+        sign,
+        keepdims,
     )
 
 
@@ -414,17 +421,22 @@ def logsumexp_jvp(
         x,
         lse,
         t,
-        axis=axis,
-        weights=weights,
-        where=where,
-        sign=sign,
-        keepdims=keepdims,
+        axis,
+        weights,
+        where,
+        sign,
+        keepdims,
     )
 
 
-def _whole(table: Table, p: Any, /, *, axis: Any) -> Any:
+def _whole(table: Table, p: Any, axis: Any) -> Any:
     p = _arguments.array(p, "p", REAL)
-    return table.entries[type(p)](p, axis=normalize_axis(axis, p.ndim))
+    for gate, call in table.entries[type(p)]:
+        if gate is None or gate(p):
+            result = call(p, axis=normalize_axis(axis, p.ndim))
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(p)
 
 
 @_SOFTMAX_JACOBIAN.serves(_whole)
@@ -468,4 +480,4 @@ def softmax_jacobian(p: Any, /, *, axis: Any = -1) -> Any:
     array([[ 0.16, -0.16],
            [-0.16,  0.16]])
     """
-    return _whole(_SOFTMAX_JACOBIAN, p, axis=axis)
+    return _whole(_SOFTMAX_JACOBIAN, p, axis)

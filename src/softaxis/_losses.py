@@ -22,8 +22,6 @@ def _loss(
     table: Table,
     logits: Any,
     labels: Any,
-    /,
-    *,
     axis: Any,
     where: Any,
     class_weights: Any,
@@ -43,17 +41,22 @@ def _loss(
         class_weights = _class_weights(class_weights, logits, axis)
     if reduction not in _REDUCTIONS:
         raise ValueError(f"`reduction` must be 'none', 'sum' or 'mean', got {reduction!r}")
-    return table.entries[type(logits)](
-        logits,
-        labels,
-        axis=axis,
-        where=where,
-        class_weights=class_weights,
-        ignore_index=ignore_index,
-        label_smoothing=_arguments.fraction(label_smoothing, "label_smoothing", 1.0),
-        z_loss=_arguments.fraction(z_loss, "z_loss", float("inf")),
-        reduction=reduction,
-    )
+    for gate, call in table.entries[type(logits)]:
+        if gate is None or gate(logits):
+            result = call(
+                logits,
+                labels,
+                axis=axis,
+                where=where,
+                class_weights=class_weights,
+                ignore_index=ignore_index,
+                label_smoothing=_arguments.fraction(label_smoothing, "label_smoothing", 1.0),
+                z_loss=_arguments.fraction(z_loss, "z_loss", float("inf")),
+                reduction=reduction,
+            )
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(logits)
 
 
 def _index(value: Any) -> int:
@@ -200,13 +203,13 @@ def cross_entropy(
         _CROSS_ENTROPY,
         logits,
         labels,
-        axis=axis,
-        where=where,
-        class_weights=class_weights,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-        z_loss=z_loss,
-        reduction=reduction,
+        axis,
+        where,
+        class_weights,
+        ignore_index,
+        label_smoothing,
+        z_loss,
+        reduction,
     )
 
 
@@ -295,11 +298,11 @@ def cross_entropy_and_grad(
         _CROSS_ENTROPY_AND_GRAD,
         logits,
         labels,
-        axis=axis,
-        where=where,
-        class_weights=class_weights,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-        z_loss=z_loss,
-        reduction=reduction,
+        axis,
+        where,
+        class_weights,
+        ignore_index,
+        label_smoothing,
+        z_loss,
+        reduction,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from softaxis import _arguments, _generic
-from softaxis._arguments import REAL
+from softaxis._arguments import NUMBERS, REAL
 from softaxis._axes import normalize_axis
 from softaxis._dispatch import Table
 
@@ -20,8 +20,6 @@ _LOG_SIGMOID = Table(_generic.log_sigmoid)
 def _normalize(
     table: Table,
     x: Any,
-    /,
-    *,
     axis: Any,
     where: Any,
     temperature: Any,
@@ -29,7 +27,7 @@ def _normalize(
     dtype: Any,
     out: Any,
 ) -> Any:
-    x = _arguments.array(x, "x", REAL) if table is _SOFTMIN else _arguments.array(x, "x")
+    x = _arguments.array(x, "x", REAL if table.name == "softmin" else NUMBERS)
     axis = normalize_axis(axis, x.ndim)
     if where is not None:
         where = _arguments.mask(where, x)
@@ -41,9 +39,14 @@ def _normalize(
         dtype = _arguments.real_dtype(dtype, x)
     if out is not None:
         out = _arguments.output(out, x, tuple(x.shape), dtype)
-    return table.entries[type(x)](
-        x, axis=axis, where=where, temperature=temperature, sink=sink, dtype=dtype, out=out
-    )
+    for gate, call in table.entries[type(x)]:
+        if gate is None or gate(x):
+            result = call(
+                x, axis=axis, where=where, temperature=temperature, sink=sink, dtype=dtype, out=out
+            )
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(x)
 
 
 @_SOFTMAX.serves(_normalize)
@@ -138,12 +141,12 @@ def softmax(
     return _normalize(
         _SOFTMAX,
         x,
-        axis=axis,
-        where=where,
-        temperature=temperature,
-        sink=sink,
-        dtype=dtype,
-        out=out,
+        axis,
+        where,
+        temperature,
+        sink,
+        dtype,
+        out,
     )
 
 
@@ -219,12 +222,12 @@ def log_softmax(
     return _normalize(
         _LOG_SOFTMAX,
         x,
-        axis=axis,
-        where=where,
-        temperature=temperature,
-        sink=sink,
-        dtype=dtype,
-        out=out,
+        axis,
+        where,
+        temperature,
+        sink,
+        dtype,
+        out,
     )
 
 
@@ -286,23 +289,28 @@ def softmin(
     return _normalize(
         _SOFTMIN,
         x,
-        axis=axis,
-        where=where,
-        temperature=temperature,
-        sink=sink,
-        dtype=dtype,
-        out=out,
+        axis,
+        where,
+        temperature,
+        sink,
+        dtype,
+        out,
     )
 
 
-def _pick(table: Table, x: Any, /, *, axis: Any, where: Any, dtype: Any) -> Any:
+def _pick(table: Table, x: Any, axis: Any, where: Any, dtype: Any) -> Any:
     x = _arguments.array(x, "x", REAL)
     axis = normalize_axis(axis, x.ndim)
     if where is not None:
         where = _arguments.mask(where, x)
     if dtype is not None:
         dtype = _arguments.real_dtype(dtype, x)
-    return table.entries[type(x)](x, axis=axis, where=where, dtype=dtype)
+    for gate, call in table.entries[type(x)]:
+        if gate is None or gate(x):
+            result = call(x, axis=axis, where=where, dtype=dtype)
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(x)
 
 
 @_HARDMAX.serves(_pick)
@@ -348,16 +356,21 @@ def hardmax(x: Any, /, *, axis: Any = -1, where: Any = None, dtype: Any = None) 
     >>> softaxis.hardmax(np.array([0.25, 1.23, -0.8]))
     array([0., 1., 0.])
     """
-    return _pick(_HARDMAX, x, axis=axis, where=where, dtype=dtype)
+    return _pick(_HARDMAX, x, axis, where, dtype)
 
 
-def _map(table: Table, x: Any, /, *, dtype: Any, out: Any) -> Any:
+def _map(table: Table, x: Any, dtype: Any, out: Any) -> Any:
     x = _arguments.array(x, "x", REAL)
     if dtype is not None:
         dtype = _arguments.real_dtype(dtype, x)
     if out is not None:
         out = _arguments.output(out, x, tuple(x.shape), dtype)
-    return table.entries[type(x)](x, dtype=dtype, out=out)
+    for gate, call in table.entries[type(x)]:
+        if gate is None or gate(x):
+            result = call(x, dtype=dtype, out=out)
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(x)
 
 
 @_SIGMOID.serves(_map)
@@ -400,7 +413,7 @@ def sigmoid(x: Any, /, *, dtype: Any = None, out: Any = None) -> Any:
     >>> softaxis.sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return _map(_SIGMOID, x, dtype=dtype, out=out)
+    return _map(_SIGMOID, x, dtype, out)
 
 
 @_LOG_SIGMOID.serves(_map)
@@ -439,4 +452,4 @@ def log_sigmoid(x: Any, /, *, dtype: Any = None, out: Any = None) -> Any:
     >>> softaxis.log_sigmoid(np.array([-1000.0, 40.0]))
     array([-1.00000000e+03, -4.24835426e-18])
     """
-    return _map(_LOG_SIGMOID, x, dtype=dtype, out=out)
+    return _map(_LOG_SIGMOID, x, dtype, out)

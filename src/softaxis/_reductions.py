@@ -16,8 +16,6 @@ _LOGMEANEXP = Table(_generic.logmeanexp)
 def _sum(
     table: Table,
     x: Any,
-    /,
-    *,
     axis: Any,
     weights: Any,
     where: Any,
@@ -39,16 +37,21 @@ def _sum(
     if out is not None:
         shape = reduced_shape(tuple(x.shape), axis, keepdims)
         out = _arguments.output(out, x, shape, dtype)
-    return table.entries[type(x)](
-        x,
-        axis=axis,
-        weights=weights,
-        where=where,
-        keepdims=keepdims,
-        return_sign=return_sign,
-        dtype=dtype,
-        out=out,
-    )
+    for gate, call in table.entries[type(x)]:
+        if gate is None or gate(x):
+            result = call(
+                x,
+                axis=axis,
+                weights=weights,
+                where=where,
+                keepdims=keepdims,
+                return_sign=return_sign,
+                dtype=dtype,
+                out=out,
+            )
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(x)
 
 
 @_LOGSUMEXP.serves(_sum)
@@ -136,18 +139,18 @@ def logsumexp(
     return _sum(
         _LOGSUMEXP,
         x,
-        axis=axis,
-        weights=weights,
-        where=where,
-        keepdims=keepdims,
-        return_sign=return_sign,
-        dtype=dtype,
-        out=out,
+        axis,
+        weights,
+        where,
+        keepdims,
+        return_sign,
+        dtype,
+        out,
     )
 
 
 def _mean(
-    table: Table, x: Any, /, *, axis: Any, weights: Any, where: Any, keepdims: Any, dtype: Any
+    table: Table, x: Any, axis: Any, weights: Any, where: Any, keepdims: Any, dtype: Any
 ) -> Any:
     x = _arguments.array(x, "x", REAL)
     axis = normalize_axis(axis, x.ndim)
@@ -158,9 +161,14 @@ def _mean(
     if dtype is not None:
         dtype = _arguments.real_dtype(dtype, x)
     _arguments.flag(keepdims, "keepdims")
-    return table.entries[type(x)](
-        x, axis=axis, weights=weights, where=where, keepdims=keepdims, dtype=dtype
-    )
+    for gate, call in table.entries[type(x)]:
+        if gate is None or gate(x):
+            result = call(
+                x, axis=axis, weights=weights, where=where, keepdims=keepdims, dtype=dtype
+            )
+            if result is not NotImplemented:
+                return result
+    raise table.nothing_left(x)
 
 
 @_LOGMEANEXP.serves(_mean)
@@ -218,6 +226,4 @@ def logmeanexp(
     >>> softaxis.logmeanexp(np.array([-1000.0, -1001.0, -1002.0, -1000.0])).round(4)
     np.float64(-1000.4584)
     """
-    return _mean(
-        _LOGMEANEXP, x, axis=axis, weights=weights, where=where, keepdims=keepdims, dtype=dtype
-    )
+    return _mean(_LOGMEANEXP, x, axis, weights, where, keepdims, dtype)

@@ -34,7 +34,9 @@ def _by_block(name: str, *, reduces: bool) -> Callable[..., Any]:
             return x.map_blocks(_run, generic, given, dtype=final, meta=x._meta.astype(final))
         chunks = tuple((1,) if i in as_tuple(axis) else c for i, c in enumerate(x.chunks))
         given["keepdims"] = True
-        y = x.map_blocks(_run, generic, given, dtype=final, chunks=chunks, meta=x._meta.astype(final))
+        y = x.map_blocks(
+            _run, generic, given, dtype=final, chunks=chunks, meta=x._meta.astype(final)
+        )
         return y if keepdims else y.squeeze(as_tuple(axis))
 
     return call

@@ -42,9 +42,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         static = tuple(name for name in arguments if name in _STATIC)
         compiled = jitted.get(static)
         if compiled is None:
-            compiled = jitted[static] = jax.jit(
-                partial(function, xp=jnp), static_argnames=static
-            )
+            compiled = jitted[static] = jax.jit(partial(function, xp=jnp), static_argnames=static)
         return compiled(*arrays, **arguments)
 
     return call

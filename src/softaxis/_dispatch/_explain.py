@@ -40,7 +40,9 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain_dispatch(function: Callable[..., Any], /, *arrays: Any, **arguments: Any) -> Explanation:
+def explain_dispatch(
+    function: Callable[..., Any], /, *arrays: Any, **arguments: Any
+) -> Explanation:
     """Make a call and say which backend ran it, and why not another.
 
     Parameters
@@ -72,7 +74,7 @@ def explain_dispatch(function: Callable[..., Any], /, *arrays: Any, **arguments:
         if not arrays:
             function(**arguments)
         x = adopt(arrays[0], "x")
-        names = [i.backend for i in table.candidates(type(x), context_options())]
+        names = [i.backend for i in table.implementations(type(x), context_options())]
         error: Exception | None = None
         try:
             function(*arrays, **arguments)

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from softaxis._dispatch import _registry
-from softaxis._dispatch._calls import Call, gated
+from softaxis._dispatch._calls import Call, Candidate, candidate
 from softaxis._dispatch._tables import Table, tables
+from softaxis._libraries import refuse
 from softaxis.backend import Backend, Implementation, _listeners, _reason
 
 
@@ -68,25 +69,35 @@ class _Forced:
 
     def __init__(self, table: Table, implementation: Implementation) -> None:
         self.table = table
+        self.name = table.name
         self.backend = implementation.backend
-        self.run = gated(implementation, table.keywords)
+        self.gate, self.function = candidate(implementation, table.keywords)
         self.entries = self
 
-    def __getitem__(self, cls: type) -> Call:
-        return self._call
+    def __getitem__(self, cls: type) -> tuple[Candidate, ...]:
+        refuse(cls)
+        return ((None, self._run),)
 
-    def _call(self, x: Any, /, *arrays: Any, **arguments: Any) -> Any:
+    def _run(self, x: Any, /, *arrays: Any, **arguments: Any) -> Any:
+        _reason.set("")
         _listeners.append(self)
         try:
-            result = self.run(x, *arrays, **arguments)
+            admitted = self.gate is None or self.gate(x)
+            return self.function(x, *arrays, **arguments) if admitted else NotImplemented
         finally:
             _listeners.remove(self)
-        if result is NotImplemented:
-            raise NotImplementedError(
-                f"backend {self.backend!r} declined {self.table.identity}: {_reason.get() or 'no reason given'}"
-            )
-        return result
+
+    def nothing_left(self, x: Any) -> NotImplementedError:
+        why = _reason.get() or "no reason given"
+        return NotImplementedError(
+            f"backend {self.backend!r} declined {self.table.identity} for this "
+            f"{type(x).__name__}: {why}"
+        )
 
 
 def _call(forced: _Forced, /, *arrays: Any, **arguments: Any) -> Any:
-    return forced.table.handover(forced, *arrays, **{**forced.table.keywords, **arguments})
+    keywords = forced.table.keywords
+    for name in arguments:
+        if name not in keywords:
+            raise TypeError(f"{forced.name}() got an unexpected keyword argument {name!r}")
+    return forced.table.handover(forced, *arrays, *{**keywords, **arguments}.values())

@@ -127,7 +127,9 @@ def backend_opts(
             _changed()
 
 
-def set_backends(*, prioritize: str | Iterable[str] = (), disable: str | Iterable[str] = ()) -> None:
+def set_backends(
+    *, prioritize: str | Iterable[str] = (), disable: str | Iterable[str] = ()
+) -> None:
     """Choose backends for the whole process, in place of what was chosen before.
 
     Without arguments it returns to the choice of the environment variables

@@ -96,7 +96,9 @@ def _scan() -> tuple[Source, ...]:
         if _is_ours(entry):
             continue
         if entry.name in taken or entry.name in found:
-            log.warning("softaxis: the name of backend %r is taken; %s skipped", entry.name, entry.value)
+            log.warning(
+                "softaxis: the name of backend %r is taken; %s skipped", entry.name, entry.value
+            )
             continue
         package = entry.group.removeprefix(GROUP)
         found[entry.name] = Source(
@@ -155,7 +157,12 @@ def try_load(source: Source) -> Backend | None:
         return load(source)
     except Exception as error:
         if not known:
-            log.warning("softaxis: backend %r (%s) is broken and skipped: %r", source.name, source.origin, error)
+            log.warning(
+                "softaxis: backend %r (%s) is broken and skipped: %r",
+                source.name,
+                source.origin,
+                error,
+            )
         return None
 
 
@@ -236,7 +243,10 @@ def _log_conflict(cls: type, names: tuple[str, ...]) -> None:
         log.warning(
             "softaxis: backends %s all claim %s; none is used. Choose one with "
             "softaxis.set_backends(prioritize=%r) or SOFTAXIS_PRIORITIZE=%s",
-            ", ".join(names), cls.__name__, names[0], names[0],
+            ", ".join(names),
+            cls.__name__,
+            names[0],
+            names[0],
         )
 
 

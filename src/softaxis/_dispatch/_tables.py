@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from softaxis._dispatch import _registry
-from softaxis._dispatch._calls import DEFAULT_CAPABILITY, Call, chained, default, gated, traced
+from softaxis._dispatch._calls import DEFAULT_CAPABILITY, Candidate, candidate, default, traced
 from softaxis._dispatch._options import (
     Options,
     context_options,
@@ -27,21 +27,23 @@ tables: dict[str, Table] = {}
 class Table:
     """One public function's way to its implementations.
 
-    A call reads ``table.entries[type(x)]``. `entries` is a dict that decides on a miss; it is
-    replaced, not emptied, when the options change, so that a thread that was deciding under the
-    old ones stores its decision where nobody reads it.
+    A call tries what ``table.entries[type(x)]`` holds, in order, until one does not decline; the
+    public functions write that loop out, because forwarding ``**arguments`` once more costs more
+    than all the rest. `entries` is a dict that decides on a miss; it is replaced, not emptied,
+    when the options change, so that a thread that was deciding under the old ones stores its
+    decision where nobody reads it.
     """
 
     def __init__(self, generic: Callable[..., Any]) -> None:
         self.name = generic.__name__
         self.identity = f"softaxis:{self.name}"
         self.default = Implementation(
-            self.name, "default", default(generic), DEFAULT_CAPABILITY, None
+            self.name, "default", default(generic), DEFAULT_CAPABILITY, None, None
         )
         self.handover: Handover = _unset
         self.function: Callable[..., Any] = _unset
         self.keywords: dict[str, Any] = {}
-        self.entries: dict[type, Call] = {}
+        self.entries: dict[type, tuple[Candidate, ...]] = {}
         self.renew()
         on_change(self.renew)
         tables[self.name] = self
@@ -64,7 +66,7 @@ class Table:
         """Forget every decision."""
         self.entries = _Undecided(self) if is_overridden() else _Decided(self)
 
-    def candidates(self, cls: type, options: Options) -> list[Implementation]:
+    def implementations(self, cls: type, options: Options) -> list[Implementation]:
         """Return the implementations to try for arrays of type `cls`, in order."""
         refuse(cls)
         found: list[Implementation] = []
@@ -75,8 +77,11 @@ class Table:
             if backend is not None and self.name in backend.functions:
                 found.append(backend.functions[self.name])
         found.append(self.default)
-        unique = dict.fromkeys(i for i in found if i.backend not in options.disable)
-        return list(unique)
+        unique: list[Implementation] = []
+        for one in found:
+            if one.backend not in options.disable and one not in unique:
+                unique.append(one)
+        return unique
 
     def _add(self, name: str, cls: type, found: list[Implementation]) -> None:
         if name == "default":
@@ -94,34 +99,41 @@ class Table:
         ):
             found.append(backend.functions[self.name])
 
-    def decide(self, cls: type, options: Options) -> Call:
-        """Return what a call with a first array of type `cls` runs."""
-        calls = [(i.backend, gated(i, self.keywords)) for i in self.candidates(cls, options)]
+    def decide(self, cls: type, options: Options) -> tuple[Candidate, ...]:
+        """Return what a call with a first array of type `cls` tries."""
+        found = [
+            (i.backend, candidate(i, self.keywords)) for i in self.implementations(cls, options)
+        ]
         if options.trace is not None:
-            return traced(self.identity, calls, options.trace)
-        return chained(self.identity, calls)
+            return traced(self.identity, found, options.trace)
+        return tuple(one for _, one in found)
+
+    def nothing_left(self, x: Any) -> NotImplementedError:
+        """Return the error for a call that every candidate declined."""
+        return NotImplementedError(
+            f"no backend that may run {self.identity} takes this {type(x).__name__}; "
+            "softaxis.backend_opts(trace=True) records why each declined"
+        )
 
 
-class _Decided(dict[type, Call]):
+class _Decided(dict[type, "tuple[Candidate, ...]"]):
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def __missing__(self, cls: type) -> Call:
-        call = self[cls] = self.table.decide(cls, process_options())
-        return call
+    def __missing__(self, cls: type) -> tuple[Candidate, ...]:
+        found = self[cls] = self.table.decide(cls, process_options())
+        return found
 
 
-class _Undecided(dict[type, Call]):
+class _Undecided(dict[type, "tuple[Candidate, ...]"]):
     """While a `backend_opts` block is open: every call decides, by the options of its context."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def __missing__(self, cls: type) -> Call:
+    def __missing__(self, cls: type) -> tuple[Candidate, ...]:
         return self.table.decide(cls, context_options())
 
 
 def _unset(*_: Any, **__: Any) -> Any:
     raise NotImplementedError("the table serves no public function")
-
-

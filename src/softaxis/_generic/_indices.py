@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from array_api_compat import device
-
 from softaxis._axes import Axis, as_tuple
-from softaxis._dtypes import default_integral
+from softaxis._dtypes import default_integral, device_of
 from softaxis._libraries import Array, Namespace
 
 
@@ -36,4 +34,4 @@ def restored(x: Array, shape: tuple[int, ...], axis: Axis, xp: Namespace) -> Arr
 
 def positions(x: Array, axis: int, xp: Namespace) -> Array:
     """0, 1, 2, ... up to the length of `axis`, on the device of `x`."""
-    return xp.arange(x.shape[axis], dtype=default_integral(x, xp), device=device(x))
+    return xp.arange(x.shape[axis], dtype=default_integral(x, xp), device=device_of(x))

@@ -60,7 +60,9 @@ def cross_entropy(
     xp: Namespace,
 ) -> Array:
     """sum_c v_c (L - z_c) + z_loss lse**2."""
-    t = _terms(logits, labels, axis, where, class_weights, ignore_index, label_smoothing, z_loss, xp)
+    t = _terms(
+        logits, labels, axis, where, class_weights, ignore_index, label_smoothing, z_loss, xp
+    )
     return _reduced(t, axis, reduction, xp)
 
 
@@ -79,7 +81,9 @@ def cross_entropy_and_grad(
     xp: Namespace,
 ) -> tuple[Array, Array]:
     """The loss, and p_c (V - v_c) - v_c (1 - p_c) + 2 z_loss lse p_c."""
-    t = _terms(logits, labels, axis, where, class_weights, ignore_index, label_smoothing, z_loss, xp)
+    t = _terms(
+        logits, labels, axis, where, class_weights, ignore_index, label_smoothing, z_loss, xp
+    )
     k = t.r.safe_k(xp)
     divisor = k + t.r.rest
     p = xp.where(t.r.empty(), _NAN, t.r.e / divisor)
@@ -169,9 +173,7 @@ def _along(a: Array, ndim: int, axis: Axis, xp: Namespace) -> Array:
     return a
 
 
-def _smoothed(
-    y: Array, where: Array | None, axis: Axis, amount: float, xp: Namespace
-) -> Array:
+def _smoothed(y: Array, where: Array | None, axis: Axis, amount: float, xp: Namespace) -> Array:
     """(1 - a) y + a sum(y) / u, u being the number of unmasked classes, which share it."""
     if not amount:
         return y

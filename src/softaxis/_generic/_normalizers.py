@@ -47,7 +47,7 @@ def softmax(
         above = xp.where(gap > 0, gap, 0.0)  # how far the sink stands above the maximum
         below = xp.exp(xp.where(gap > 0, 0.0, gap))
         p = xp.exp(r.z - above) / ((r.safe_k(xp) + r.rest) * xp.exp(-above) + below)
-        p = xp.where(empty, xp.where(gap > -_INF, 0.0, p * _NAN), p)
+        p = xp.where(empty & ~(gap > -_INF), _NAN, xp.where(empty, 0.0, p))
     return cast(p if where is None else xp.where(where, p, 0.0), final, xp)
 
 
@@ -73,11 +73,14 @@ def log_softmax(
         y = xp.where(empty, _NAN, r.z - r.log_sum(xp))
     else:
         gap = _gap(sink, r, temperature, axis, xp)
-        y = xp.where(empty, xp.where(gap > -_INF, -_INF, gap * _NAN), r.z - _log_sum_with(gap, r, xp))
+        y = xp.where(empty, -_INF, r.z - _log_sum_with(gap, r, xp))
+        y = xp.where(empty & ~(gap > -_INF), _NAN, y)
     return cast(y if where is None else xp.where(where, y, -_INF), final, xp)
 
 
-def softmin(x: Array, /, *, axis: Axis, dtype: DType | None = None, xp: Namespace, **rest: Array) -> Array:
+def softmin(
+    x: Array, /, *, axis: Axis, dtype: DType | None = None, xp: Namespace, **rest: Array
+) -> Array:
     """softmax(-x); integers become floating before the sign changes."""
     x, final = to_working(x, dtype, xp)
     return softmax(-x, axis=axis, dtype=final, xp=xp, **rest)

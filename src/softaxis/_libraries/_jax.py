@@ -1,0 +1,38 @@
+"""JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from softaxis._libraries._record import Array, Library
+
+_DOUBLE = 8
+
+
+def _is_tracer(x: Array) -> bool:
+    return isinstance(x, jax.core.Tracer)
+
+
+def _device(x: Array) -> str:
+    return "traced" if _is_tracer(x) else str(next(iter(x.devices())).platform)
+
+
+def _dtype(value: Any) -> Any:
+    dtype = jnp.dtype(value)
+    if dtype.itemsize == _DOUBLE and not jax.config.jax_enable_x64:
+        raise TypeError(f"JAX has no {dtype} unless jax_enable_x64 is set")
+    return dtype
+
+
+LIBRARY = Library(
+    "jax",
+    jnp,
+    tracing=_is_tracer,
+    differentiating=_is_tracer,
+    device=_device,
+    dtype=_dtype,
+    immutable=True,
+)

@@ -1,0 +1,51 @@
+"""The record of an array library: what the functions need to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Array: TypeAlias = Any
+Namespace: TypeAlias = Any
+
+
+def always(_: Array) -> bool:
+    """Return True."""
+    return True
+
+
+def never(_: Array) -> bool:
+    """Return False."""
+    return False
+
+
+def on_cpu(_: Array) -> str:
+    """Return the only kind of device there is."""
+    return "cpu"
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """What an array library is like."""
+
+    name: str
+    xp: Namespace
+    readable: Callable[[Array], bool] = never
+    """Values can be read without tracing, computing or waiting for a device."""
+    tracing: Callable[[Array], bool] = never
+    """The array stands for values that a compiler will see later."""
+    differentiating: Callable[[Array], bool] = never
+    """Somebody records what is computed from the array in order to differentiate it."""
+    device: Callable[[Array], str] = on_cpu
+    """The kind of device an array is on: "cpu", "cuda", ..."""
+    dtype: Callable[[Any], Any] = _itself
+    """The library's own object for what a user may write as a dtype; TypeError for others."""
+    immutable: bool = False
+    quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Within it, arithmetic reports nothing to NumPy's floating-point error state."""

@@ -1,0 +1,47 @@
+"""Array-likes that are refused, each with the way out."""
+
+from __future__ import annotations
+
+import sys
+
+
+def refuse(cls: type) -> None:
+    """Raise TypeError with the way out for array-like types whose meaning would be lost."""
+    hint = _refusal(cls)
+    if hint:
+        raise TypeError(f"softaxis does not take {type_name(cls)}: {hint}")
+
+
+def _refusal(cls: type) -> str:
+    for module, names, hint in _REFUSED:
+        package = sys.modules.get(module)
+        if package is not None:
+            for name in names:
+                known = getattr(package, name, None)
+                if isinstance(known, type) and issubclass(cls, known):
+                    return hint
+    return ""
+
+
+_REFUSED = (
+    (
+        "numpy.ma",
+        ("MaskedArray",),
+        "its mask would be ignored. Pass `x.data` with `where=~np.ma.getmaskarray(x)`",
+    ),
+    ("numpy", ("matrix",), "a matrix never loses a dimension. Pass `np.asarray(x)`"),
+    ("pandas", ("DataFrame", "Series", "Index"), "pass `x.to_numpy()`"),
+    ("xarray", ("DataArray", "Dataset", "Variable"), "pass `x.data` with `axis` as a number"),
+    ("pint", ("Quantity",), "exp needs a plain number. Pass `x.magnitude`"),
+    (
+        "sparse",
+        ("SparseArray",),
+        "softmax has no zeros where its input has them, so the array would be densified. "
+        "Pass `x.todense()` if that fits in memory",
+    ),
+)
+
+
+def type_name(cls: type) -> str:
+    """Return the name of a class as a user would import it."""
+    return f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins.")

@@ -1,0 +1,34 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+import array_api_compat.torch as xp
+import torch
+
+from softaxis._libraries._record import Array, Library
+
+
+def _tracing(_: Array) -> bool:
+    return torch.compiler.is_compiling()
+
+
+def _device(x: Array) -> str:
+    return str(x.device.type)
+
+
+def _readable(x: Array) -> bool:
+    return _device(x) == "cpu" and not _tracing(x)
+
+
+def _differentiating(x: Array) -> bool:
+    return bool(x.requires_grad) and torch.is_grad_enabled()
+
+
+LIBRARY = Library(
+    "torch",
+    xp,
+    readable=_readable,
+    tracing=_tracing,
+    differentiating=_differentiating,
+    device=_device,
+)
