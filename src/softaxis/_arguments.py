@@ -148,7 +148,7 @@ def output(out: Any, x: Array, shape: tuple[int, ...], dtype: DType | None) -> A
     library = library_of(x)
     if library.immutable:
         raise TypeError(f"`out` cannot be written: arrays of {library.name} are immutable")
-    if library_of(out) is not library and library_of(out).xp is not library.xp:
+    if library_of(out, "out").xp is not library.xp:
         raise TypeError(f"`out` must be an array of {library.name}, got {type(out).__name__}")
     if not is_same_shape(tuple(out.shape), shape):
         raise ValueError(f"`out` must have shape {shape}, got {tuple(out.shape)}")

@@ -32,7 +32,7 @@ def _single(axis: object, ndim: int) -> int:
             "`axis` must be an int, a tuple of ints, None or (), "
             f"got {axis!r} of type {type(axis).__name__}"
         )
-    index = operator.index(axis)  # type: ignore[arg-type]
+    index = operator.index(axis)
     if not -ndim <= index < ndim:
         raise AxisError(index, ndim)
     return index + ndim if index < 0 else index

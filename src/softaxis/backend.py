@@ -16,23 +16,16 @@ returning `NotImplemented`. Exceptions it raises reach the user.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from math import prod
-from typing import Any, TypeAlias, TypeVar, overload
-
-from softaxis._libraries import library_of
+from typing import Any, NamedTuple, TypeVar, overload
 
 __all__ = ["Backend", "Capability", "Implementation", "declined"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-Gate: TypeAlias = Callable[[Any], bool]
 
 
-@dataclass(frozen=True)
-class Capability:
+class Capability(NamedTuple):
     """What one implementation can do: read by dispatch, tests, documentation and command line.
 
     Parameters
@@ -65,8 +58,7 @@ class Capability:
     notes: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Implementation:
+class Implementation(NamedTuple):
     """One function of one backend, with its capability record."""
 
     name: str
@@ -75,8 +67,6 @@ class Implementation:
     capability: Capability
     keywords: frozenset[str] | None
     """The keyword arguments it takes; None where it takes all of them."""
-    gate: Gate | None
-    """What looks at the first array and admits it; None where the record admits any."""
 
 
 class Backend:
@@ -139,15 +129,15 @@ class Backend:
         def register(f: F) -> F:
             key = name or f.__name__
             record = Capability(**capability)
-            self.functions[key] = Implementation(
-                key, self.name, f, record, _keywords(f), _gate(record)
-            )
+            self.functions[key] = Implementation(key, self.name, f, record, _keywords(f))
             return f
 
         return register if function is None else register(function)
 
 
 def _keywords(function: Callable[..., Any]) -> frozenset[str] | None:
+    import inspect
+
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
@@ -175,55 +165,3 @@ def declined(reason: str) -> Any:
     if _listeners:
         _reason.set(reason)
     return NotImplemented
-
-
-def _gate(capability: Capability) -> Gate | None:
-    checks: list[tuple[Gate, str]] = []
-    if capability.dtypes is not None:
-        checks.append(_dtype_check(capability.dtypes))
-    if capability.min_size:
-        checks.append(_size_check(capability.min_size))
-    if capability.devices is not None:
-        checks.append(_device_check(capability.devices))
-    if not capability.differentiable:
-        checks.append((_is_not_differentiated, "not differentiable"))
-    if not capability.traceable:
-        checks.append((_is_not_traced, "not traceable"))
-
-    def gate(x: Any) -> bool:
-        for passes, reason in checks:
-            if not passes(x):
-                declined(reason)
-                return False
-        return True
-
-    return gate if checks else None
-
-
-def _dtype_check(names: tuple[str, ...]) -> tuple[Gate, str]:
-    known: dict[Any, bool] = {}
-
-    def passes(x: Any) -> bool:
-        dtype = x.dtype
-        found = known.get(dtype)
-        if found is None:
-            found = known[dtype] = str(dtype).rpartition(".")[2] in names
-        return found
-
-    return passes, f"takes {', '.join(names)} only"
-
-
-def _size_check(least: int) -> tuple[Gate, str]:
-    return (lambda x: prod(x.shape) >= least), f"fewer than {least} elements"
-
-
-def _device_check(devices: tuple[str, ...]) -> tuple[Gate, str]:
-    return (lambda x: library_of(x).device(x) in devices), f"runs on {', '.join(devices)} only"
-
-
-def _is_not_differentiated(x: Any) -> bool:
-    return not library_of(x).differentiating(x)
-
-
-def _is_not_traced(x: Any) -> bool:
-    return not library_of(x).tracing(x)

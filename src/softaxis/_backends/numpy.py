@@ -1,8 +1,9 @@
 """NumPy: in-place ufuncs over blocks that stay in the cache.
 
 Every block is read once and written once from memory: subtract, exp, sum and divide find it in
-the cache. A row's sum is NumPy's pairwise one along contiguous memory, and pairwise by halves
-along any other axis, so that it depends on the row alone.
+the cache. A row is summed in the same order whatever the memory layout, so that its bits depend
+on the row alone: NumPy's own pairwise order where rows are contiguous, and that order over whole
+vectors of neighbouring rows where they are not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._dtypes import floating_dtype, working_dtype
-from softaxis._generic._summation import total
 from softaxis.backend import Backend, declined
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -31,6 +31,10 @@ _REALS = (
 )
 _BLOCK = 1 << 15
 """Elements of a block: 256 KiB of float64, which a core's second-level cache holds."""
+_WIDE_BLOCK = 1 << 17
+"""The same for rows along an inner axis, where narrow blocks would touch too many cache lines."""
+_LINE = 64
+"""Neighbouring rows read together along an inner axis, whatever the length of a row."""
 
 
 @backend.implements(dtypes=_REALS)
@@ -59,47 +63,48 @@ def logsumexp(
     plan = _plan(x, axis)
     if plan is None:
         return declined(_DECLINED)
-    rows, turned, shape = plan
+    rows, turned = plan
     working, final = _dtypes(x, dtype)
     y = np.empty((rows.shape[0], 1, rows.shape[2]), dtype=final)
     with np.errstate(all="ignore"):
         for part in _blocks(rows):
-            y[part] = _logsumexp(rows[part], working)
-    y = y.reshape(shape)
-    y = (y.T if turned else y).reshape(reduced_shape(x.shape, axis, keepdims))
-    if out is None:
-        return y[()] if y.ndim == 0 else y
-    out[...] = y
-    return out
+            y[part[0], :, part[2]] = _logsumexp(rows[part], working)
+    shape = reduced_shape(x.shape, axis)
+    y = y.reshape(shape[::-1]).T if turned else y.reshape(shape)
+    if out is not None:
+        out[...] = y.reshape(out.shape)
+        return out
+    y = y.reshape(reduced_shape(x.shape, axis, keepdims))
+    return y[()] if y.ndim == 0 else y
 
 
 _DECLINED = "takes neighbouring axes of an array that is not empty"
 
 
 def _normalized(
-    x: NDArray, axis: Axis, dtype: Any, out: NDArray | None, block: Callable[..., None]
+    x: NDArray, axis: Axis, dtype: Any, out: NDArray | None, kernel: Callable[..., None]
 ) -> Any:
     plan = _plan(x, axis)
     if plan is None:
         return declined(_DECLINED)
-    rows, turned, _ = plan
+    rows, turned = plan
     working, final = _dtypes(x, dtype)
-    in_place = out is not None and not turned and _is_target(out, x)
-    y = out.reshape(rows.shape) if in_place and out is not None else np.empty(rows.shape, final)
+    shape = x.shape[::-1] if turned else x.shape
+    result = out if out is not None and not turned and _is_target(out, x) else np.empty(shape, final)
+    y = result.reshape(rows.shape)
     with np.errstate(all="ignore"):
         for part in _blocks(rows):
-            if working == final:
-                block(rows[part], y[part])
-            else:
-                buffer = np.empty(rows[part].shape, dtype=working)
-                block(rows[part], buffer)
-                y[part] = buffer
-    if in_place:
-        return out
-    y = y.reshape(x.T.shape).T if turned else y.reshape(x.shape)
-    if out is None:
-        return y
-    out[...] = y
+            block = y[part]
+            direct = working == final and block.flags.c_contiguous
+            buffer = block if direct else np.empty(block.shape, working)
+            kernel(rows[part], buffer)
+            if not direct:
+                block[...] = buffer
+    if turned:
+        result = result.T
+    if out is None or result is out:
+        return result
+    out[...] = result
     return out
 
 
@@ -109,13 +114,22 @@ def _is_target(out: NDArray, x: NDArray) -> bool:
 
 
 def _dtypes(x: NDArray, dtype: Any) -> tuple[Any, Any]:
-    own = floating_dtype(x, xp)
-    final = own if dtype is None else dtype
-    return np.result_type(working_dtype(own, xp), working_dtype(final, xp)), final
+    """Return the dtype to compute in and that of the result."""
+    key = (x.dtype, dtype)
+    found = _known.get(key)
+    if found is None:
+        own = floating_dtype(x, xp)
+        final = own if dtype is None else dtype
+        working = np.result_type(working_dtype(own, xp), working_dtype(final, xp))
+        found = _known[key] = (working, final)
+    return found
 
 
-def _plan(x: NDArray, axis: Axis) -> tuple[NDArray, bool, tuple[int, ...]] | None:
-    """View `x` as (outer, row, inner); say whether it was transposed, and the reduced shape.
+_known: dict[Any, tuple[Any, Any]] = {}
+
+
+def _plan(x: NDArray, axis: Axis) -> tuple[NDArray, bool] | None:
+    """View `x` as (outer, row, inner), and say whether it was transposed for that.
 
     An array that is contiguous in neither order is copied: one more pass, against some ten of
     the implementation that would take it as it is.
@@ -123,35 +137,33 @@ def _plan(x: NDArray, axis: Axis) -> tuple[NDArray, bool, tuple[int, ...]] | Non
     axes = as_tuple(axis)
     if x.size == 0 or not axes or axes[-1] - axes[0] != len(axes) - 1:
         return None
-    turned = x.flags.f_contiguous and not x.flags.c_contiguous
+    flags = x.flags
+    turned = flags.f_contiguous and not flags.c_contiguous
     if turned:
         x = x.T
         axes = tuple(x.ndim - 1 - i for i in reversed(axes))
-    x = np.ascontiguousarray(x)
-    shape = x.shape
-    before, row, after = shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :]
-    return x.reshape(prod(before), prod(row), prod(after)), turned, before + after
+    elif not flags.c_contiguous:
+        x = np.ascontiguousarray(x)
+    row, inner = prod(x.shape[axes[0] : axes[-1] + 1]), prod(x.shape[axes[-1] + 1 :])
+    return x.reshape(-1, row, inner), turned
 
 
 def _blocks(rows: NDArray) -> Iterator[Part]:
     """Cut (outer, row, inner) into blocks of whole rows that fit in the cache."""
     outer, row, inner = rows.shape
+    block = _BLOCK if inner == 1 else _WIDE_BLOCK
     every = slice(None)
-    if rows.size <= _BLOCK:
+    if rows.size <= block:
         yield every, every, every
-    elif row * inner <= _BLOCK:
-        step = _BLOCK // (row * inner)
+    elif row * inner <= block:
+        step = block // (row * inner)
         for i in range(0, outer, step):
             yield slice(i, i + step), every, every
     else:
-        step = max(_LINE, _BLOCK // row)
+        step = max(_LINE, block // row)
         for i in range(outer):
             for j in range(0, inner, step):
                 yield slice(i, i + 1), every, slice(j, j + step)
-
-
-_LINE = 64
-"""Neighbouring rows read together along an inner axis, so that whole cache lines are used."""
 
 
 def _softmax(x: NDArray, e: NDArray) -> None:
@@ -167,20 +179,45 @@ def _log_softmax(x: NDArray, z: NDArray) -> None:
 
 def _logsumexp(x: NDArray, working: Any) -> NDArray:
     m = np.maximum.reduce(x, axis=1, keepdims=True).astype(working)
-    y = _log_sum(np.subtract(x, m, dtype=working))
+    y = _log_sum(np.subtract(x, m, dtype=working, order="C"))
     return np.add(m, np.where(np.isfinite(m), y, 0), out=m)
 
 
 def _log_sum(z: NDArray) -> NDArray:
     """log(k) + log1p(rest / k), the maxima (z == 0) taken out of the sum."""
     top = z == 0
-    k = np.count_nonzero(top, axis=1, keepdims=True).astype(z.dtype)
+    k = np.add.reduce(top, axis=1, dtype=z.dtype, keepdims=True)
     e = np.exp(z)
     np.copyto(e, 0, where=top)
-    return np.log(k) + np.log1p(_sum(e) / k)
+    total: NDArray = np.log1p(_sum(e) / k)
+    return np.add(np.log(k), total, out=total)
 
 
 def _sum(e: NDArray) -> NDArray:
-    if e.shape[2] == 1:
-        return np.add.reduce(e, axis=1, keepdims=True)
-    return total(e, 1, xp)  # type: ignore[no-any-return]
+    """Sum over axis 1, in the order in which `np.add.reduce` adds a contiguous row."""
+    if e.shape[2] == 1 or e.shape[1] < _LANES:
+        total: NDArray = np.add.reduce(e, axis=1, keepdims=True)
+        return total
+    return _pairwise(e)
+
+
+_LANES = 8
+_LEAF = 128
+
+
+def _pairwise(e: NDArray) -> NDArray:
+    """NumPy's pairwise sum (`pairwise_sum` in its loops_utils.h), on whole vectors at a time."""
+    n = e.shape[1]
+    if n > _LEAF:
+        half = n // 2
+        half -= half % _LANES
+        return _pairwise(e[:, :half]) + _pairwise(e[:, half:])
+    even = n - n % _LANES
+    lanes = e[:, :even].reshape(e.shape[0], even // _LANES, _LANES, e.shape[2])
+    r = np.add.reduce(lanes, axis=1)
+    r = r[:, 0::2] + r[:, 1::2]
+    r = r[:, 0::2] + r[:, 1::2]
+    total: NDArray = r[:, 0::2] + r[:, 1::2]
+    for i in range(even, n):
+        total += e[:, i : i + 1]
+    return total

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from softaxis._dispatch._gates import Call, Gate, gate, guarded
 from softaxis._dispatch._options import Event
-from softaxis._libraries import library_of
-from softaxis.backend import Capability, Gate, Implementation, _reason, declined
+from softaxis._libraries import Library, library_of
+from softaxis.backend import Capability, Implementation, _reason, declined
 
-Call: TypeAlias = Callable[..., Any]
 Candidate: TypeAlias = tuple[Gate | None, Call]
 
 DEFAULT_CAPABILITY = Capability(
@@ -37,15 +36,18 @@ def default(generic: Call) -> Call:
     return call
 
 
-def candidate(implementation: Implementation, keywords: dict[str, Any]) -> Candidate:
+def candidate(
+    implementation: Implementation, keywords: dict[str, Any], library: Library
+) -> Candidate:
     """Return what looks at the first array and admits it (None: any), and what then runs."""
-    function = implementation.function
+    capability = implementation.capability
+    function = guarded(implementation.function, capability, library)
     takes = implementation.keywords
     if takes is not None:
         missing = tuple((k, v) for k, v in keywords.items() if k not in takes)
         if missing:
             function = _without(function, missing)
-    return implementation.gate, function
+    return gate(capability, library), function
 
 
 def _without(function: Call, missing: tuple[tuple[str, Any], ...]) -> Call:
@@ -68,12 +70,12 @@ def traced(
 
 
 def _recorded(identity: str, name: str, one: Candidate, trace: list[Event]) -> Call:
-    gate, function = one
+    admits, function = one
 
     def call(x: Any, /, *arrays: Any, **arguments: Any) -> Any:
         _reason.set("")
         try:
-            admitted = gate is None or gate(x)
+            admitted = admits is None or admits(x)
             result = function(x, *arrays, **arguments) if admitted else NotImplemented
         except Exception as error:
             trace.append((identity, name, "raised", f"{type(error).__name__}: {error}"))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from softaxis._dispatch._options import backend_opts, context_options
 from softaxis._dispatch._tables import Table, tables
 from softaxis._libraries import adopt
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What one call did. `str` of it is for people.
 
     Attributes

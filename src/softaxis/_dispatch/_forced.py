@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 from softaxis._dispatch import _registry
-from softaxis._dispatch._calls import Call, Candidate, candidate
+from softaxis._dispatch._calls import Candidate, candidate
+from softaxis._dispatch._gates import Call
 from softaxis._dispatch._tables import Table, tables
-from softaxis._libraries import refuse
+from softaxis._libraries import Library, library_of_type, refuse
 from softaxis.backend import Backend, Implementation, _listeners, _reason
 
 
@@ -70,8 +71,8 @@ class _Forced:
     def __init__(self, table: Table, implementation: Implementation) -> None:
         self.table = table
         self.name = table.name
+        self.implementation = implementation
         self.backend = implementation.backend
-        self.gate, self.function = candidate(implementation, table.keywords)
         self.entries = self
 
     def __getitem__(self, cls: type) -> tuple[Candidate, ...]:
@@ -79,11 +80,13 @@ class _Forced:
         return ((None, self._run),)
 
     def _run(self, x: Any, /, *arrays: Any, **arguments: Any) -> Any:
+        library: Library = library_of_type(type(x))  # type: ignore[assignment] # validated before
+        admits, function = candidate(self.implementation, self.table.keywords, library)
         _reason.set("")
         _listeners.append(self)
         try:
-            admitted = self.gate is None or self.gate(x)
-            return self.function(x, *arrays, **arguments) if admitted else NotImplemented
+            admitted = admits is None or admits(x)
+            return function(x, *arrays, **arguments) if admitted else NotImplemented
         finally:
             _listeners.remove(self)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from typing import NamedTuple
 
 from softaxis._dispatch import _registry
 from softaxis._dispatch._options import context_options
@@ -12,8 +11,7 @@ from softaxis._dispatch._tables import tables
 from softaxis.backend import Capability
 
 
-@dataclass(frozen=True)
-class BackendStatus:
+class BackendStatus(NamedTuple):
     """One backend.
 
     Attributes
@@ -33,8 +31,8 @@ class BackendStatus:
     package: str
     origin: str
     state: str
-    reason: str = ""
-    functions: dict[str, Capability] = field(default_factory=dict)
+    reason: str
+    functions: dict[str, Capability]
 
 
 def list_backends(*, load: bool = False) -> list[BackendStatus]:
@@ -67,7 +65,7 @@ def _default() -> BackendStatus:
 
 def _status(source: Source, load: bool) -> BackendStatus:
     def status(state: str, reason: str = "") -> BackendStatus:
-        return BackendStatus(source.name, source.package, source.origin, state, reason)
+        return BackendStatus(source.name, source.package, source.origin, state, reason, {})
 
     if _registry.is_blocked(source):
         return status("blocked", "SOFTAXIS_BLOCK names it")
@@ -88,6 +86,8 @@ def _status(source: Source, load: bool) -> BackendStatus:
 
 
 def _is_installed(package: str) -> bool:
+    from importlib.util import find_spec
+
     try:
         return find_spec(package) is not None
     except (ImportError, ValueError):

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from softaxis import backend as _backend
 from softaxis._dispatch import _registry
@@ -17,8 +16,7 @@ Event: TypeAlias = "tuple[str, str, str, str]"
 """Identity of the function, name of the backend, "ran", "declined" or "raised", and why."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """Names of backends in order of preference, names of those that never run, and a trace."""
 
     prioritize: tuple[str, ...] = ()
@@ -103,8 +101,7 @@ def backend_opts(
     [('softaxis:softmax', 'default', 'ran', '')]
     """
     outer = context_options()
-    inner = replace(
-        outer,
+    inner = outer._replace(
         prioritize=_merged(_checked(prioritize), outer.prioritize),
         disable=outer.disable | frozenset(_as_names(disable, "disable")),
         trace=[] if trace else outer.trace,

@@ -6,21 +6,17 @@ Its loaders are plain import statements, which torch.compile can trace and `impo
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from softaxis._dispatch._environment import BLOCKED, THIRD_PARTY
 from softaxis.backend import Backend
 
 GROUP = "softaxis.backends."
-log = logging.getLogger("softaxis")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where a backend comes from: its name, the array package it serves, how to load it."""
 
     name: str
@@ -72,8 +68,8 @@ FIRST_PARTY = (
 )
 _OWNED = frozenset(source.package for source in FIRST_PARTY)
 
-_loaded: dict[Source, Backend] = {}
-_broken: dict[Source, Exception] = {}
+_loaded: dict[str, Backend] = {}
+_broken: dict[str, Exception] = {}
 _scanned: list[tuple[Source, ...]] = []
 
 
@@ -96,9 +92,7 @@ def _scan() -> tuple[Source, ...]:
         if _is_ours(entry):
             continue
         if entry.name in taken or entry.name in found:
-            log.warning(
-                "softaxis: the name of backend %r is taken; %s skipped", entry.name, entry.value
-            )
+            _log("the name of backend %r is taken; %s skipped", entry.name, entry.value)
             continue
         package = entry.group.removeprefix(GROUP)
         found[entry.name] = Source(
@@ -129,13 +123,13 @@ def find(name: str) -> Source | None:
 
 def load(source: Source) -> Backend:
     """Load a backend once; raise what it raised, every time."""
-    found = _loaded.get(source)
+    found = _loaded.get(source.name)
     if found is None:
-        error = _broken.get(source)
+        error = _broken.get(source.name)
         if error is not None:
             raise error
-        found = _load(source)
-        _loaded[source] = found
+        # of two threads that load at once both get what the first one stores
+        found = _loaded.setdefault(source.name, _load(source))
     return found
 
 
@@ -145,35 +139,30 @@ def _load(source: Source) -> Backend:
         if not isinstance(backend, Backend):
             raise TypeError(f"expected a softaxis.backend.Backend, got {type(backend).__name__}")
     except Exception as error:
-        _broken[source] = error
+        _broken.setdefault(source.name, error)
         raise
     return backend
 
 
 def try_load(source: Source) -> Backend | None:
     """Load a backend that nobody asked for by name: a log line where it is broken, once."""
-    known = source in _broken
     try:
         return load(source)
     except Exception as error:
-        if not known:
-            log.warning(
-                "softaxis: backend %r (%s) is broken and skipped: %r",
-                source.name,
-                source.origin,
-                error,
-            )
+        _log_once(
+            "backend %r (%s) is broken and skipped: %r", source.name, source.origin, repr(error)
+        )
         return None
 
 
 def loaded(source: Source) -> Backend | None:
     """Return the backend if it is loaded."""
-    return _loaded.get(source)
+    return _loaded.get(source.name)
 
 
 def broken(source: Source) -> Exception | None:
     """Return what loading it raised, if it was tried."""
-    return _broken.get(source)
+    return _broken.get(source.name)
 
 
 def is_blocked(source: Source) -> bool:
@@ -234,20 +223,15 @@ def claim_of(backend: Backend, cls: type) -> type | None:
     return best
 
 
-_conflicts: set[tuple[type, tuple[str, ...]]] = set()
-
-
 def _log_conflict(cls: type, names: tuple[str, ...]) -> None:
-    if (cls, names) not in _conflicts:
-        _conflicts.add((cls, names))
-        log.warning(
-            "softaxis: backends %s all claim %s; none is used. Choose one with "
-            "softaxis.set_backends(prioritize=%r) or SOFTAXIS_PRIORITIZE=%s",
-            ", ".join(names),
-            cls.__name__,
-            names[0],
-            names[0],
-        )
+    _log_once(
+        "backends %s all claim %s; none is used. Choose one with "
+        "softaxis.set_backends(prioritize=%r) or SOFTAXIS_PRIORITIZE=%s",
+        ", ".join(names),
+        cls.__name__,
+        names[0],
+        names[0],
+    )
 
 
 def demand(name: str) -> Backend:
@@ -266,11 +250,21 @@ def demand(name: str) -> Backend:
         ) from error
 
 
-_unknown: set[str] = set()
-
-
 def log_unknown(name: str) -> None:
     """Say once that the environment names a backend that does not exist."""
-    if name not in _unknown:
-        _unknown.add(name)
-        log.warning("softaxis: SOFTAXIS_PRIORITIZE names %r, which is not installed", name)
+    _log_once("SOFTAXIS_PRIORITIZE names %r, which is not installed", name)
+
+
+_logged: dict[tuple[str, ...], object] = {}
+
+
+def _log_once(*line: str) -> None:
+    first = object()
+    if _logged.setdefault(line, first) is first:
+        _log(*line)
+
+
+def _log(message: str, *values: str) -> None:
+    import logging  # costs a tenth of what importing softaxis may take
+
+    logging.getLogger("softaxis").warning("softaxis: " + message, *values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from softaxis._dispatch._options import (
     on_change,
     process_options,
 )
-from softaxis._libraries import refuse
+from softaxis._libraries import Library, library_of_type, refuse
 from softaxis.backend import Implementation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,19 +30,21 @@ class Table:
     public functions write that loop out, because forwarding ``**arguments`` once more costs more
     than all the rest. `entries` is a dict that decides on a miss; it is replaced, not emptied,
     when the options change, so that a thread that was deciding under the old ones stores its
-    decision where nobody reads it.
+    decision where nobody reads it. What was decided by the options of the process outlives a
+    `backend_opts` block, and so does what torch.compile compiled under them.
     """
 
     def __init__(self, generic: Callable[..., Any]) -> None:
         self.name = generic.__name__
         self.identity = f"softaxis:{self.name}"
         self.default = Implementation(
-            self.name, "default", default(generic), DEFAULT_CAPABILITY, None, None
+            self.name, "default", default(generic), DEFAULT_CAPABILITY, None
         )
         self.handover: Handover = _unset
         self.function: Callable[..., Any] = _unset
         self.keywords: dict[str, Any] = {}
-        self.entries: dict[type, tuple[Candidate, ...]] = {}
+        self._decided = _Decided(self, process_options())
+        self.entries: dict[type, tuple[Candidate, ...]] = self._decided
         self.renew()
         on_change(self.renew)
         tables[self.name] = self
@@ -53,18 +54,17 @@ class Table:
 
         def decorator(function: F) -> F:
             self.handover, self.function = handover, function
-            self.keywords = {
-                p.name: p.default
-                for p in inspect.signature(function).parameters.values()
-                if p.kind is p.KEYWORD_ONLY
-            }
+            self.keywords = dict(function.__kwdefaults__)
             return function
 
         return decorator
 
     def renew(self) -> None:
-        """Forget every decision."""
-        self.entries = _Undecided(self) if is_overridden() else _Decided(self)
+        """Follow a change of the options: forget what was decided by others."""
+        options = process_options()
+        if self._decided.options is not options:
+            self._decided = _Decided(self, options)
+        self.entries = _Undecided(self) if is_overridden() else self._decided
 
     def implementations(self, cls: type, options: Options) -> list[Implementation]:
         """Return the implementations to try for arrays of type `cls`, in order."""
@@ -101,8 +101,10 @@ class Table:
 
     def decide(self, cls: type, options: Options) -> tuple[Candidate, ...]:
         """Return what a call with a first array of type `cls` tries."""
+        library: Library = library_of_type(cls)  # type: ignore[assignment] # validated before
         found = [
-            (i.backend, candidate(i, self.keywords)) for i in self.implementations(cls, options)
+            (i.backend, candidate(i, self.keywords, library))
+            for i in self.implementations(cls, options)
         ]
         if options.trace is not None:
             return traced(self.identity, found, options.trace)
@@ -117,11 +119,14 @@ class Table:
 
 
 class _Decided(dict[type, "tuple[Candidate, ...]"]):
-    def __init__(self, table: Table) -> None:
+    """Outside of any block: a call decides once per type, by the options of the process."""
+
+    def __init__(self, table: Table, options: Options) -> None:
         self.table = table
+        self.options = options
 
     def __missing__(self, cls: type) -> tuple[Candidate, ...]:
-        found = self[cls] = self.table.decide(cls, process_options())
+        found = self[cls] = self.table.decide(cls, self.options)
         return found
 
 

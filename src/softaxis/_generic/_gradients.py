@@ -21,7 +21,7 @@ _INF = float("inf")
 def softmax_vjp(p: Array, g: Array, /, *, axis: Axis, xp: Namespace) -> Array:
     """dx_i = p_i (h_i - sum_j p_j h_j), h = g - g_top; 0 where p is 0."""
     p, final = to_working(p, None, xp)
-    h = _from_top(p, cast(g, p.dtype, xp), axis, xp)
+    h = _from_top(p, cast(g, p.dtype, xp), p == 0, axis, xp)
     dx = p * (h - total(p * h, axis, xp))
     return cast(xp.where(p == 0, 0.0, dx), final, xp)
 
@@ -29,7 +29,7 @@ def softmax_vjp(p: Array, g: Array, /, *, axis: Axis, xp: Namespace) -> Array:
 @each_by_itself(full=(0, 1))
 def softmax_jvp(p: Array, t: Array, /, *, axis: Axis, xp: Namespace) -> Array:
     """dp_i = p_i (h_i - sum_j p_j h_j): the Jacobian is symmetric."""
-    return softmax_vjp(p, t, axis=axis, xp=xp)  # type: ignore[no-any-return]
+    return softmax_vjp(p, t, axis=axis, xp=xp)
 
 
 @each_by_itself(full=(0, 1))
@@ -52,16 +52,17 @@ def log_softmax_jvp(logp: Array, t: Array, /, *, axis: Axis, xp: Namespace) -> A
     """dy_i = h_i - sum_j p_j h_j, h = t - t_top; 0 where logp is -inf."""
     logp, final = to_working(logp, None, xp)
     p = xp.exp(logp)
-    h = _from_top(p, cast(t, p.dtype, xp), axis, xp)
+    dead = logp == -_INF
+    h = _from_top(p, cast(t, p.dtype, xp), dead, axis, xp)
     dy = h - total(p * h, axis, xp)
-    return cast(xp.where(logp == -_INF, 0.0, dy), final, xp)
+    return cast(xp.where(dead, 0.0, dy), final, xp)
 
 
-def _from_top(p: Array, g: Array, axis: Axis, xp: Namespace) -> Array:
-    """g minus its value where p is largest; 0 where p is 0 and nothing of g takes part."""
+def _from_top(p: Array, g: Array, dead: Array, axis: Axis, xp: Namespace) -> Array:
+    """g minus its value where p is largest; 0 where `dead` and nothing of g takes part."""
     top = p == maximum(p, axis, xp)
     h = g - maximum(masked(g, top, xp), axis, xp)
-    return xp.where(p == 0, 0.0, h)
+    return xp.where(dead, 0.0, h)
 
 
 @each_by_itself(full=(0,))

@@ -12,8 +12,7 @@ largest, so that neither cancels near certainty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from softaxis._axes import Axis, as_tuple
 from softaxis._dtypes import DType, cast, default_integral, kind, to_working
@@ -28,8 +27,7 @@ _NAN = float("nan")
 Reduction = Literal["none", "sum", "mean"]
 
 
-@dataclass(frozen=True)
-class _Terms:
+class _Terms(NamedTuple):
     """Everything both functions need; `loss` and `weight` have the axis kept with length 1."""
 
     r: Rows

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from softaxis._axes import Axis, as_tuple
 from softaxis._generic._summation import total
@@ -27,8 +26,7 @@ _INF = float("inf")
 _NAN = float("nan")
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """The parts of each row; all but `z`, `e` and `top` have the reduced dimensions kept."""
 
     m: Array
@@ -155,6 +153,8 @@ def each_by_itself(*, full: tuple[int, ...]) -> Callable[[F], F]:
             ndim = arrays[0].ndim
             arrays = tuple(_longer(a, xp) if i in full else a for i, a in enumerate(arrays))
             rest = {n: _longer(a, xp) if n in _BROADCAST else a for n, a in rest.items()}
+            if "keepdims" in rest:  # there are no dimensions to keep but the one added here
+                rest["keepdims"] = False
             result = function(*arrays, axis=ndim, xp=xp, **rest)
             if isinstance(result, tuple):
                 return tuple(_shorter(a, ndim, xp) for a in result)

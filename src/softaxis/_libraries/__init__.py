@@ -1,7 +1,17 @@
 """Array libraries: what the functions need to know about the library an array comes from."""
 
-from softaxis._libraries._lookup import adopt, library_of
-from softaxis._libraries._record import Array, Library, Namespace
+from softaxis._libraries._lookup import adopt, library_of, library_of_type
+from softaxis._libraries._record import Array, Library, Namespace, never, on_cpu
 from softaxis._libraries._refusals import refuse
 
-__all__ = ["Array", "Library", "Namespace", "adopt", "library_of", "refuse"]
+__all__ = [
+    "Array",
+    "Library",
+    "Namespace",
+    "adopt",
+    "library_of",
+    "library_of_type",
+    "never",
+    "on_cpu",
+    "refuse",
+]

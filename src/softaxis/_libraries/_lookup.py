@@ -17,6 +17,11 @@ def library_of(x: Array, name: str = "x") -> Library:
     return _learn(x, name) if found is None else found
 
 
+def library_of_type(cls: type) -> Library | None:
+    """Return the library whose arrays have been seen to have this type."""
+    return _by_type.get(cls)
+
+
 def _learn(x: Array, name: str) -> Library:
     refuse(type(x))
     library = _known(x) or _other(x)

@@ -32,8 +32,6 @@ def learn(x: Array) -> Library | None:
     )
     if sys.modules.get("numpy") is None:
         return library
-    from dataclasses import replace
-
     from softaxis._libraries._numpy import quiet
 
-    return replace(library, quiet=quiet)
+    return library._replace(quiet=quiet)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Array: TypeAlias = Any
 Namespace: TypeAlias = Any
@@ -30,8 +29,7 @@ def _itself(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, eq=False)
-class Library:
+class Library(NamedTuple):
     """What an array library is like."""
 
     name: str

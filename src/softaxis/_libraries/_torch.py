@@ -9,7 +9,7 @@ from softaxis._libraries._record import Array, Library
 
 
 def _tracing(_: Array) -> bool:
-    return torch.compiler.is_compiling()
+    return bool(torch.compiler.is_compiling())
 
 
 def _device(x: Array) -> str:
