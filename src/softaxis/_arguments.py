@@ -6,7 +6,7 @@ from typing import Any
 
 from softaxis._axes import Axis, is_broadcastable, is_same_shape, reduced_shape
 from softaxis._dtypes import DType, floating_dtype, kind
-from softaxis._libraries import Array, Library, adopt, library_of
+from softaxis._libraries import Array, adopt, library_of
 
 REAL = ("real floating", "integral", "bool")
 NUMBERS = (*REAL, "complex floating")

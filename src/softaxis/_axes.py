@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from itertools import pairwise
 from typing import TypeAlias
 
 from softaxis._errors import AxisError
@@ -19,7 +20,7 @@ def normalize_axis(axis: object, ndim: int) -> Axis:
         return 0 if ndim == 1 else tuple(range(ndim))
     if isinstance(axis, tuple):
         axes = sorted(_single(one, ndim) for one in axis)
-        for first, second in zip(axes, axes[1:], strict=False):
+        for first, second in pairwise(axes):
             if first == second:
                 raise ValueError(f"`axis` must not name an axis twice, got {axis!r}")
         return axes[0] if len(axes) == 1 else tuple(axes)
@@ -56,7 +57,7 @@ def is_broadcastable(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     if len(shape) > len(target):
         return False
     pairs = zip(reversed(shape), reversed(target), strict=False)
-    return all(n == 1 or n == m or not _known(n) or not _known(m) for n, m in pairs)
+    return all(n in (1, m) or not _known(n) or not _known(m) for n, m in pairs)
 
 
 def is_same_shape(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

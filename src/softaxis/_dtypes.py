@@ -59,7 +59,7 @@ def device_of(x: Array) -> Any:
 
 def working_dtype(dtype: DType, xp: Namespace) -> DType:
     """Return the dtype to compute in: float32 for every narrower one."""
-    if kind(dtype, xp) == "real floating" and xp.finfo(dtype).bits < 32:  # noqa: PLR2004
+    if kind(dtype, xp) == "real floating" and xp.finfo(dtype).bits < 32:
         return xp.float32
     return dtype
 

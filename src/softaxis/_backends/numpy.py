@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import array_api_compat.numpy as xp
 import numpy as np
@@ -90,7 +90,7 @@ def _normalized(
     rows, turned = plan
     working, final = _dtypes(x, dtype)
     shape = x.shape[::-1] if turned else x.shape
-    result = out if out is not None and not turned and _is_target(out, x) else np.empty(shape, final)
+    result = np.empty(shape, final) if turned or not _is_target(out, x) else out
     y = result.reshape(rows.shape)
     with np.errstate(all="ignore"):
         for part in _blocks(rows):
@@ -108,9 +108,11 @@ def _normalized(
     return out
 
 
-def _is_target(out: NDArray, x: NDArray) -> bool:
+def _is_target(out: NDArray | None, x: NDArray) -> TypeGuard[NDArray]:
     """Return whether blocks of the result can be written while blocks of `x` are still read."""
-    return out.flags.c_contiguous and (out is x or not np.may_share_memory(out, x))
+    if out is None or not out.flags.c_contiguous:
+        return False
+    return out is x or not np.may_share_memory(out, x)
 
 
 def _dtypes(x: NDArray, dtype: Any) -> tuple[Any, Any]:
@@ -180,7 +182,8 @@ def _log_softmax(x: NDArray, z: NDArray) -> None:
 def _logsumexp(x: NDArray, working: Any) -> NDArray:
     m = np.maximum.reduce(x, axis=1, keepdims=True).astype(working)
     y = _log_sum(np.subtract(x, m, dtype=working, order="C"))
-    return np.add(m, np.where(np.isfinite(m), y, 0), out=m)
+    total: NDArray = np.add(m, np.where(np.isfinite(m), y, 0), out=m)
+    return total
 
 
 def _log_sum(z: NDArray) -> NDArray:
@@ -189,8 +192,8 @@ def _log_sum(z: NDArray) -> NDArray:
     k = np.add.reduce(top, axis=1, dtype=z.dtype, keepdims=True)
     e = np.exp(z)
     np.copyto(e, 0, where=top)
-    total: NDArray = np.log1p(_sum(e) / k)
-    return np.add(np.log(k), total, out=total)
+    total: NDArray = np.log(k) + np.log1p(_sum(e) / k)
+    return total
 
 
 def _sum(e: NDArray) -> NDArray:

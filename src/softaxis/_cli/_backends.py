@@ -38,9 +38,14 @@ class Report:
             "softaxis": softaxis.__version__,
             "python": platform.python_version(),
             "libraries": [asdict(library) for library in self.libraries],
-            "backends": [asdict(backend) for backend in self.backends],
+            "backends": [_status(backend) for backend in self.backends],
             "runs": runs,
         }
+
+
+def _status(backend: softaxis.BackendStatus) -> dict[str, Any]:
+    functions = {name: each._asdict() for name, each in backend.functions.items()}
+    return backend._asdict() | {"functions": functions}
 
 
 def report() -> Report:

@@ -31,10 +31,7 @@ def gate(capability: Capability, library: Library) -> Gate | None:
         return checks[0] if checks else None
 
     def admits(x: Any) -> bool:
-        for passes in checks:
-            if not passes(x):
-                return False
-        return True
+        return all(passes(x) for passes in checks)
 
     return admits
 

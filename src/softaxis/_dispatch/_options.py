@@ -111,14 +111,14 @@ def backend_opts(
         _live.append(opened)
         _changed()
     if trace:
-        _backend._listeners.append(opened)  # noqa: SLF001 - the other half of `declined`
+        _backend._listeners.append(opened)  # the other half of `declined`
     token = _override.set(inner)
     try:
         yield inner.trace
     finally:
         _override.reset(token)
         if trace:
-            _backend._listeners.remove(opened)  # noqa: SLF001
+            _backend._listeners.remove(opened)
         with _lock:
             _live.remove(opened)
             _changed()

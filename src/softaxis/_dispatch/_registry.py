@@ -135,12 +135,15 @@ def load(source: Source) -> Backend:
 
 def _load(source: Source) -> Backend:
     try:
-        backend = source.load()
-        if not isinstance(backend, Backend):
-            raise TypeError(f"expected a softaxis.backend.Backend, got {type(backend).__name__}")
+        return _checked(source.load())
     except Exception as error:
         _broken.setdefault(source.name, error)
         raise
+
+
+def _checked(backend: Any) -> Backend:
+    if not isinstance(backend, Backend):
+        raise TypeError(f"expected a softaxis.backend.Backend, got {type(backend).__name__}")
     return backend
 
 
@@ -148,7 +151,7 @@ def try_load(source: Source) -> Backend | None:
     """Load a backend that nobody asked for by name: a log line where it is broken, once."""
     try:
         return load(source)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the import of a plugin raises
         _log_once(
             "backend %r (%s) is broken and skipped: %r", source.name, source.origin, repr(error)
         )
@@ -267,4 +270,4 @@ def _log_once(*line: str) -> None:
 def _log(message: str, *values: str) -> None:
     import logging  # costs a tenth of what importing softaxis may take
 
-    logging.getLogger("softaxis").warning("softaxis: " + message, *values)
+    logging.getLogger("softaxis").warning(f"softaxis: {message}", *values)  # noqa: G004

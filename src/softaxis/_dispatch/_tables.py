@@ -54,7 +54,7 @@ class Table:
 
         def decorator(function: F) -> F:
             self.handover, self.function = handover, function
-            self.keywords = dict(function.__kwdefaults__)
+            self.keywords = dict(function.__kwdefaults__ or {})
             return function
 
         return decorator

@@ -40,7 +40,7 @@ def log_softmax_vjp(logp: Array, g: Array, /, *, axis: Axis, xp: Namespace) -> A
     g = xp.where(dead, 0.0, cast(g, logp.dtype, xp))
     p = xp.exp(logp)
     top = logp == maximum(logp, axis, xp)
-    alone = top & (p > 0.5)  # noqa: PLR2004 - no other element can be as large
+    alone = top & (p > 0.5)
     others = total(xp.where(alone, 0.0, g), axis, xp)
     dx = g - p * total(g, axis, xp)
     dx = xp.where(alone, -g * xp.expm1(logp) - p * others, dx)
@@ -136,7 +136,7 @@ def _share(
 def softmax_jacobian(p: Array, /, *, axis: Axis, xp: Namespace) -> Array:
     """J_ij = p_i (delta_ij - p_j), with 1 - p_i summed from the others where p_i > 1/2."""
     p, final = to_working(flattened(p, axis, xp), None, xp)
-    others = xp.where(p > 0.5, total(xp.where(p > 0.5, 0.0, p), -1, xp), 1.0 - p)  # noqa: PLR2004
+    others = xp.where(p > 0.5, total(xp.where(p > 0.5, 0.0, p), -1, xp), 1.0 - p)
     row, column = xp.expand_dims(p, axis=-1), xp.expand_dims(p, axis=-2)
     index = positions(p, -1, xp)
     diagonal = xp.expand_dims(index, axis=-1) == xp.expand_dims(index, axis=0)

@@ -36,8 +36,7 @@ _REFUSED = (
     (
         "sparse",
         ("SparseArray",),
-        "softmax has no zeros where its input has them, so the array would be densified. "
-        "Pass `x.todense()` if that fits in memory",
+        "softmax is nowhere 0, so the array would be densified. Pass `x.todense()` if that fits",
     ),
 )
 
