@@ -1,0 +1,34 @@
+"""Validate the docstring of every public name against numpydoc, by the checks in pyproject.toml."""
+
+import importlib
+import sys
+import tomllib
+from pathlib import Path
+
+from numpydoc.validate import ERROR_MSGS, validate
+
+PUBLIC_MODULES = ("softaxis", "softaxis.backend", "softaxis.compat.scipy")
+
+
+def chosen_checks():
+    """Return the codes to look for: all but those that the table names after "all"."""
+    pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    everything, *ignored = pyproject["tool"]["numpydoc_validation"]["checks"]
+    assert everything == "all"
+    return ERROR_MSGS.keys() - set(ignored)
+
+
+def complaints(checks):
+    """Yield one line for each fault."""
+    for module in PUBLIC_MODULES:
+        for name in importlib.import_module(module).__all__:
+            path = f"{module}.{name}"
+            for code, message in validate(path)["errors"]:
+                if code in checks:
+                    yield f"{path}: {code} {message}"
+
+
+if __name__ == "__main__":
+    faults = list(complaints(chosen_checks()))
+    print(*faults, f"{len(faults)} faults in the public docstrings", sep="\n")
+    sys.exit(bool(faults))

@@ -1,0 +1,64 @@
+"""Call an installed softaxis as a stranger does: python check_installed.py bare|numpy|cli.
+
+`bare`: an environment that holds softaxis and array-api-compat, and no array library.
+`numpy`: the same after `pip install softaxis[numpy]`.  `cli`: after `pip install softaxis[cli]`.
+"""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points, files
+from importlib.util import find_spec
+from pathlib import Path
+
+import softaxis
+
+ARRAY_LIBRARIES = ("numpy", "torch", "jax", "cupy", "dask")
+
+
+def bare():
+    assert not any(map(find_spec, ARRAY_LIBRARIES)), "the environment is not empty"
+    assert all(hasattr(softaxis, name) for name in softaxis.__all__)
+    assert {backend.state for backend in softaxis.list_backends()} <= {"missing", "ready"}
+    assert "softaxis/py.typed" in map(str, files("softaxis"))
+    for package in ARRAY_LIBRARIES:
+        (entry,) = entry_points(group=f"softaxis.backends.{package}")
+        assert entry.value == f"softaxis._backends.{package}:backend"
+    try:
+        softaxis.softmax([1.0, 2.0, 3.0])
+    except ImportError as error:
+        assert "pip install numpy" in str(error), f"no way out in: {error}"
+        print(f"without an array library: {type(error).__name__}: {error}")
+    else:
+        raise AssertionError("softmax of a list ran without NumPy")
+    refused = command("explain", "--", "-1", "1", "2", "3")
+    assert refused.returncode == 2, refused
+    assert "pip install" in refused.stderr, f"no way out in: {refused.stderr}"
+    assert "Traceback" not in refused.stderr, refused.stderr
+    listed = command("backends", "--json")
+    assert listed.returncode == 0, listed.stderr
+    assert '"missing"' in listed.stdout
+
+
+def numpy():
+    import numpy as np
+
+    result = softaxis.softmax(np.asarray([0.0, 0.9, 0.1]))
+    assert np.allclose(result, [0.219, 0.539, 0.242], rtol=0, atol=5e-4), result
+    print(softaxis.explain_dispatch(softaxis.softmax, result))
+
+
+def cli():
+    shown = command("explain", "--", "-1", "1", "2", "3")
+    assert shown.returncode == 0, shown.stderr
+    assert all(number in shown.stdout for number in ("0.01", "0.09", "0.24", "0.66", "30.56"))
+
+
+def command(*arguments):
+    """Run the script `softaxis` that the installation put beside this interpreter."""
+    script = Path(sys.executable).with_name("softaxis")
+    return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    assert Path(softaxis.__file__).is_relative_to(sys.prefix), "softaxis comes from a checkout"
+    {"bare": bare, "numpy": numpy, "cli": cli}[sys.argv[1]]()

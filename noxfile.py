@@ -1,0 +1,140 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.5.1"]
+# ///
+"""What CI runs, each session in an environment of its own; `nox -l` is the manual.
+
+Every session installs the project as a user would, never editable, together with one dependency group
+or more of pyproject.toml. Arguments after `--` go to the tool: `nox -s "tests(torch)" -- -k softmax`.
+`nox -r` uses the environments of the last run again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+# pip and not uv: pip takes the CPU build of PyTorch where one is at hand.
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+LIBRARIES = ("numpy", "strict", "torch", "jax", "dask", "cupy", "sparse", "ndonnx")
+# What softaxis has backends for, and imports without a GPU. CuPy has no wheels for macOS.
+IMPORTABLE = ("numpy", "torch", "jax", "dask", *(() if sys.platform == "darwin" else ("cupy",)))
+BIN = "Scripts" if sys.platform == "win32" else "bin"
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project from this folder with some of its dependency groups."""
+    session.install(".", *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session
+@nox.parametrize("library", LIBRARIES, ids=LIBRARIES)
+def tests(session: nox.Session, library: str) -> None:
+    """Run the tests on one array library."""
+    if library == "cupy" not in IMPORTABLE:
+        session.skip("NOT RUN: CuPy has no wheels for macOS")
+    install(session, "test", library)
+    session.run("pytest", "--library", library, *session.posargs, env=environment(session, library))
+    if library == "cupy" and not cuda_device(session):
+        session.skip(
+            "what needs no GPU ran and passed; what needs one was NOT RUN, for there is none here "
+            "(pytest's summary above names it)"
+        )
+
+
+def environment(session: nox.Session, library: str) -> dict[str, str]:
+    """JAX compiles a thousand small programs, many of them twice: let it keep what it compiled."""
+    if library != "jax":
+        return {}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp(), "compiled").resolve()),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+def cuda_device(session: nox.Session) -> bool:
+    """Whether CuPy finds a GPU and its driver."""
+    script = "import cupy; print(cupy.is_available())"
+    answer = session.run("python", "-c", script, silent=True, log=False)
+    return str(answer).strip() == "True"
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style, spelling, public docstrings and pyproject.toml."""
+    install(session, "lint")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("codespell")
+    session.run("validate-pyproject", "pyproject.toml")
+    session.run("python", ".ci/check_docstrings.py")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the package and of this file, strictly."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(name="docs-examples")
+def docs_examples(session: nox.Session) -> None:
+    """Execute the examples in the docstrings, in the README and in the documentation."""
+    install(session, "examples", *IMPORTABLE)
+    rest = () if "cupy" in IMPORTABLE else ("--ignore-glob=*cupy*",)
+    session.run("pytest", "--doctest-modules", *rest, "--pyargs", "softaxis", *session.posargs)
+    plugin = {"PYTHONPATH": ".ci"}
+    session.run("pytest", "-p", "markdown_examples", "README.md", "docs", env=plugin)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error. It opens at docs/_build/html/index.html."""
+    install(session, "docs", *IMPORTABLE)
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, install each into an empty environment and call it there."""
+    session.install(*nox.project.dependency_groups(PROJECT, "build"))
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    (wheel,) = dist.glob("*.whl")
+    (sdist,) = dist.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+    script = Path(".ci/check_installed.py").resolve()
+    for archive in (wheel, sdist):
+        empty = Path(session.create_tmp()).resolve() / archive.name
+        session.run("virtualenv", "--clear", str(empty), silent=True)
+        python = str(empty / BIN / "python")
+        session.chdir(empty)  # so that nothing is imported from the checkout
+        for stage, extra in (("bare", ""), ("numpy", "[numpy]"), ("cli", "[cli]")):
+            session.run(
+                *(python, "-m", "pip", "install", "--quiet", f"{archive}{extra}"), external=True
+            )
+            session.run(python, "-I", str(script), stage, external=True)
+        session.chdir(session.invoked_from)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train a classifier of handwritten digits; `nox -s demo -- torch` does it with PyTorch."""
+    library = session.posargs[0] if session.posargs else "numpy"
+    group = library.removeprefix("array_api_")  # the group of array_api_strict is called strict
+    install(session, "demo", group)
+    session.run("python", "examples/digits.py", library, *session.posargs[1:])
+
+
+if __name__ == "__main__":
+    nox.main()
