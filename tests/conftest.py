@@ -1,0 +1,126 @@
+"""One library a run (``pytest --library NAME``), one fixture ``xp``, and what did not run."""
+
+import collections
+import importlib.util
+
+import hypothesis
+import pytest
+from libraries import LIBRARIES, ArrayLibrary, variants
+
+NOT_RUN = pytest.StashKey[collections.Counter]()
+VARIANTS = pytest.StashKey[list[ArrayLibrary]]()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all-cases",
+        action="store_true",
+        help="run every case on every variant of the library, not a share of them on the later ones",
+    )
+    parser.addoption(
+        "--library",
+        default="numpy",
+        choices=sorted(LIBRARIES),
+        help="the array library that the tests run on (default: numpy)",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers",
+        "needs(*abilities): what the array library must have (a dtype, 'complex', 'writing', ...)",
+    )
+    config.addinivalue_line("markers", "only(kind): the test is about libraries of this kind")
+    config.addinivalue_line("markers", "needs_package(name): a package to compare with")
+    config.addinivalue_line(
+        "markers", "without_computing: the test runs on arrays that no kernel can touch as well"
+    )
+    name = config.getoption("--library")
+    try:
+        config.stash[VARIANTS] = variants(name)
+    except ImportError as error:
+        raise pytest.UsageError(
+            f"--library {name}: the library cannot be imported ({error})"
+        ) from error
+    config.stash[NOT_RUN] = collections.Counter()
+    # the same examples every time; fewer where a call compiles or builds a graph
+    hypothesis.settings.register_profile(
+        "repeatable",
+        max_examples={"numpy": 100, "strict": 50, "torch": 100}.get(name, 10),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    )
+    hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the files about other libraries: ``test_transforms_torch.py`` is about PyTorch."""
+    about = collection_path.stem.rpartition("_")[2]
+    return True if about in LIBRARIES and about != config.getoption("--library") else None
+
+
+def pytest_generate_tests(metafunc):
+    if "xp" in metafunc.fixturenames:
+        metafunc.parametrize("xp", metafunc.config.stash[VARIANTS], indirect=True, ids=repr)
+
+
+@pytest.fixture
+def xp(request):
+    """One array library in one variant: an `ArrayLibrary`."""
+    with request.param.active():
+        yield request.param
+
+
+def lacking(item):
+    """Say why a test cannot run on its variant of the library; None if it can.
+
+    Nothing is to be said about a test that is about libraries of another kind.
+    """
+    for mark in item.iter_markers("needs_package"):
+        if importlib.util.find_spec(mark.args[0]) is None:
+            return f"{mark.args[0]} is not installed"
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    library = parameters.get("xp")
+    if library is None:
+        return None
+    if any(not library.is_of(mark.args[0]) for mark in item.iter_markers("only")):
+        return ""
+    needs = [need for mark in item.iter_markers("needs") for need in mark.args]
+    needs += [parameters["dtype"]] if "dtype" in parameters else []
+    if item.get_closest_marker("without_computing") is None:
+        needs.insert(0, "computing")
+    reasons = (library.lacks(need) for need in needs)
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Take out what a variant cannot run or leaves to another one, and count the reasons."""
+    kept, left_out = [], []
+    cases = collections.Counter()
+    for item in items:
+        reason = lacking(item)
+        library = item.callspec.params.get("xp") if hasattr(item, "callspec") else None
+        if reason is None and library is not None and not config.getoption("--all-cases"):
+            case = (item.path, item.originalname, library.name)
+            if cases[case] % library.share:
+                reason = f"left to the first variant by {library.name} (--all-cases runs them)"
+            cases[case] += 1
+        if reason is None:
+            kept.append(item)
+        else:
+            left_out.append(item)
+            config.stash[NOT_RUN].update([reason] if reason else [])
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, config):
+    """Say in the last lines what did not run on this library, and why."""
+    not_run = config.stash[NOT_RUN]
+    if not_run:
+        terminalreporter.section(f"not run on {config.getoption('--library')}")
+        for reason, count in not_run.most_common():
+            terminalreporter.line(f"{count:5d} tests: {reason}")

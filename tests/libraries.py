@@ -1,0 +1,500 @@
+"""What each array library is to the tests: how arrays get in and out, and what it can do.
+
+Every test that takes the fixture ``xp`` gets one `ArrayLibrary` and runs once for each of the
+variants that `variants` lists for the library named on the command line.
+"""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+SIGNED = ("int8", "int16", "int32", "int64")
+UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+ALL_DTYPES = (
+    *("bool", *SIGNED, *UNSIGNED),
+    *("float16", "bfloat16", "float32", "float64", "longdouble", "complex64", "complex128"),
+)
+
+
+class ArrayLibrary:
+    """One way of holding arrays: a library, and for some a device, a flag or a transformation."""
+
+    name = ""
+    namespace = ""  # the module with the array API names
+    dtypes: ClassVar[tuple[str, ...]] = ()
+    default_float = "float64"
+    share = 1  # every how many-th case of a test runs; the first variant of a library runs all
+    computes = True  # False where there is no device, or where softaxis refuses
+    why_not = ""
+    lazy = False  # values are not at hand when softaxis returns
+    immutable = False  # `out=` is refused
+    reads_values = True  # a wrong label can be seen, hence refused
+    flushes_subnormals = False
+    any_shape = True  # a new shape costs nothing
+    strided = False  # views keep strides of their own
+
+    def __init__(self) -> None:
+        self.xp = importlib.import_module(self.namespace)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Hold the flags of the variant during one test."""
+        yield
+
+    def has_dtype(self, name: str) -> bool:
+        return name in self.dtypes
+
+    def lacks(self, need: str) -> str | None:
+        """Say why this library cannot meet `need`, a dtype or an ability; None if it can."""
+        if need in ALL_DTYPES:
+            return None if need in self.dtypes else f"{self.name} has no dtype {need}"
+        abilities = {
+            "complex": ("complex64" in self.dtypes, "has no complex dtypes"),
+            "computing": (self.computes, self.why_not),
+            "writing": (not self.immutable, "arrays cannot be written"),
+            "reading": (self.reads_values, "does not show values before they are computed"),
+            "strides": (self.strided, "keeps no strides"),
+            "many shapes": (self.any_shape, "compiles anew for every shape"),
+            "subnormals": (not self.flushes_subnormals, "flushes subnormal numbers to 0"),
+        }
+        able, reason = abilities[need]
+        return None if able else f"{self.name} {reason}"
+
+    def is_of(self, kind: str) -> bool:
+        """Say whether the library is of a kind that a test is about."""
+        kinds = {
+            "immutable": self.immutable,
+            "values unseen": not self.reads_values,
+            "not NumPy": self.namespace != "numpy",
+            "sparse": self.namespace == "sparse",
+            "no device": self.namespace == "cupy" and not self.computes,
+        }
+        return kinds[kind]
+
+    def dtype(self, name: str) -> Any:
+        return getattr(self.xp, name)
+
+    def dtype_name(self, array: Any) -> str:
+        return str(array.dtype).rpartition(".")[2]
+
+    def asarray(self, values: Any, dtype: str | None = None) -> Any:
+        """Make an array of the library from nested lists or a NumPy array.
+
+        Without `dtype`, floats take the library's widest dtype up to float64.
+        """
+        array = np.asarray(values)
+        if dtype is None:
+            dtype = self.stored_as(array.dtype.name)
+        if dtype in {"bfloat16", "longdouble"}:
+            return self.from_numpy(array.astype(np.longdouble), dtype)
+        return self.from_numpy(array.astype(dtype), dtype)
+
+    def stored_as(self, name: str) -> str:
+        narrower = {"float64": "float32", "complex128": "complex64", "int64": "int32"}
+        return name if self.has_dtype(name) else narrower[name]
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        return self.xp.asarray(array, dtype=self.dtype(dtype))
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        return np.asarray(array)
+
+    def holds(self, result: Any) -> bool:
+        """Say whether `result` is an array of this library."""
+        return isinstance(result, type(self.xp.asarray(1.0)))
+
+    def numpy(self, result: Any) -> Any:
+        """Bring a result back to NumPy; it has to be an array of this library, or a tuple of them."""
+        if isinstance(result, tuple):
+            return tuple(self.numpy(part) for part in result)
+        assert self.holds(result), f"{type(result)} is no array of {self.name}"
+        return self.to_numpy(result)
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a call the way this variant makes it (compiled, with computing forbidden, ...)."""
+        return function
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """Make an array to write into."""
+        return self.xp.empty(shape, dtype=self.dtype(dtype))
+
+
+class NumPy(ArrayLibrary):
+    name = "numpy"
+    namespace = "numpy"
+    dtypes = tuple(name for name in ALL_DTYPES if name != "bfloat16")
+    strided = True
+
+    def dtype(self, name: str) -> Any:
+        return np.dtype(name)
+
+    def dtype_name(self, array: Any) -> str:
+        return "longdouble" if array.dtype == np.longdouble != np.float64 else array.dtype.name
+
+    def holds(self, result: Any) -> bool:
+        return type(result) is np.ndarray or isinstance(result, np.generic)
+
+
+class ReadOnlyNumPy(NumPy):
+    name = "numpy-read-only"
+    share = 2
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        array = np.array(array, dtype=self.dtype(dtype))
+        array.flags.writeable = False
+        return array
+
+
+class Strict(ArrayLibrary):
+    name = "strict"
+    namespace = "array_api_strict"
+    dtypes = tuple(
+        name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"}
+    )
+    flags: ClassVar[dict[str, Any]] = {}
+    device = "CPU_DEVICE"
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        with self.xp.ArrayAPIStrictFlags(**self.flags):
+            yield
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        return self.xp.asarray(
+            array, dtype=self.dtype(dtype), device=self.xp.Device(self.device), copy=True
+        )
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        assert array.device == self.xp.Device(self.device), "the result moved between devices"
+        return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        device = self.xp.Device(self.device)
+        return self.xp.empty(shape, dtype=self.dtype(dtype), device=device)
+
+
+class StrictestFlags(Strict):
+    name = "strict-strictest"
+    share = 3
+    flags: ClassVar[dict[str, Any]] = {
+        "boolean_indexing": False,
+        "data_dependent_shapes": False,
+        "enabled_extensions": (),
+    }
+
+
+class StrictWithoutFloat64(Strict):
+    name = "strict-no-float64"
+    share = 2
+    device = "no_float64"
+    default_float = "float32"
+    dtypes = tuple(name for name in Strict.dtypes if name not in {"float64", "complex128"})
+
+
+class Torch(ArrayLibrary):
+    name = "torch"
+    namespace = "array_api_compat.torch"
+    dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
+    default_float = "float32"
+    strided = True
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        if dtype == "bfloat16":
+            array = array.astype(np.float32)
+        return self.xp.tensor(array, dtype=self.dtype(dtype))
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        array = array.detach()
+        if array.dtype == self.xp.bfloat16:
+            array = array.to(self.xp.float32)
+        return array.numpy()
+
+
+class Jax(ArrayLibrary):
+    name = "jax"
+    namespace = "jax.numpy"
+    dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
+    immutable = True
+    flushes_subnormals = True
+    x64 = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jax = importlib.import_module("jax")
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        with self.jax.enable_x64(self.x64):
+            yield
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        if array.dtype == np.longdouble:
+            array = array.astype(np.float32)
+        return self.xp.asarray(array, dtype=self.dtype(dtype))
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        if array.dtype == self.xp.bfloat16:
+            array = array.astype(self.xp.float32)
+        return np.asarray(array)
+
+    def holds(self, result: Any) -> bool:
+        return isinstance(result, self.jax.Array)
+
+
+class JaxWithoutX64(Jax):
+    name = "jax-no-x64"
+    share = 4
+    x64 = False
+    default_float = "float32"
+    dtypes = tuple(
+        name
+        for name in Jax.dtypes
+        if name not in {"float64", "complex128", "int64", "uint64"}
+    )
+
+
+class JaxJit(Jax):
+    """JAX arrays, every call compiled."""
+
+    name = "jax-jit"
+    share = 4
+    lazy = True
+    reads_values = False
+    any_shape = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compiled: dict[Any, Callable[..., Any]] = {}
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Trace every array among the arguments; axes, flags and Python scalars stay static.
+
+        What was compiled is kept, for the next call with the same static arguments.
+        """
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            leaves, structure = self.jax.tree.flatten((args, kwargs))
+            arrays = [leaf for leaf in leaves if isinstance(leaf, self.jax.Array)]
+            static = [None if isinstance(leaf, self.jax.Array) else leaf for leaf in leaves]
+            key = (function, structure, *map(repr, static))
+
+            def filled(*traced: Any) -> Any:
+                rest = iter(traced)
+                merged = [
+                    next(rest) if isinstance(leaf, self.jax.Array) else value
+                    for leaf, value in zip(leaves, static, strict=True)
+                ]
+                args, kwargs = self.jax.tree.unflatten(structure, merged)
+                return function(*args, **kwargs)
+
+            return self.compiled.setdefault(key, self.jax.jit(filled))(*arrays)
+
+        return call
+
+
+class JaxJitWithoutX64(JaxJit):
+    name = "jax-jit-no-x64"
+    share = 8
+    x64 = False
+    default_float = "float32"
+    dtypes = JaxWithoutX64.dtypes
+
+
+class ComputedTooEarly(AssertionError):
+    """A lazy array was computed while softaxis was at work."""
+
+
+class Dask(ArrayLibrary):
+    """Dask arrays of one block; computing is forbidden while softaxis is called."""
+
+    name = "dask"
+    namespace = "dask.array"
+    dtypes = tuple(name for name in ALL_DTYPES if name not in {"bfloat16", "longdouble"})
+    lazy = True
+    immutable = True
+    reads_values = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dask = importlib.import_module("dask")
+
+    def dtype(self, name: str) -> Any:
+        return np.dtype(name)
+
+    def chunks(self, shape: tuple[int, ...]) -> Any:
+        return shape
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        return self.xp.from_array(array, chunks=self.chunks(array.shape))
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        result = np.asarray(array.compute(scheduler="synchronous"))
+        assert result.dtype == array.dtype, "the graph computes another dtype than it announces"
+        assert result.shape == array.shape, "the graph computes another shape than it announces"
+        return result
+
+    def holds(self, result: Any) -> bool:
+        return isinstance(result, self.xp.Array)
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def forbid(*_: Any, **__: Any) -> Any:
+            raise ComputedTooEarly
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            with self.dask.config.set(scheduler=forbid):
+                return function(*args, **kwargs)
+
+        return watched
+
+
+class DaskInChunks(Dask):
+    """Dask arrays cut into blocks of uneven length on every axis."""
+
+    name = "dask-chunked"
+    share = 2
+
+    def chunks(self, shape: tuple[int, ...]) -> Any:
+        return tuple(
+            (size,) if size < 2 else (size - size // 3, size // 3) if size > 2 else (1, 1)
+            for size in shape
+        )
+
+
+class CuPy(ArrayLibrary):
+    name = "cupy"
+    namespace = "cupy"
+    dtypes = tuple(name for name in ALL_DTYPES if name not in {"bfloat16", "longdouble"})
+    reads_values = False  # it would wait for the device
+    strided = True
+
+    def dtype(self, name: str) -> Any:
+        return np.dtype(name)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        return array.get()
+
+
+class CuPyWithoutDevice(CuPy):
+    """CuPy arrays over host memory: they have a shape and a dtype, and no kernel can touch them."""
+
+    name = "cupy-no-device"
+    computes = False
+    why_not = "arrays have a shape and a dtype only: CuPy finds no GPU with its driver here"
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        array = np.ascontiguousarray(array)
+        memory = self.xp.cuda.UnownedMemory(array.ctypes.data, array.nbytes, array, device_id=0)
+        pointer = self.xp.cuda.MemoryPointer(memory, 0)
+        return self.xp.ndarray(array.shape, dtype=array.dtype, memptr=pointer)
+
+    def holds(self, result: Any) -> bool:
+        return isinstance(result, self.xp.ndarray)
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        return self.asarray(np.empty(shape), dtype)
+
+
+class Sparse(ArrayLibrary):
+    name = "sparse"
+    namespace = "sparse"
+    dtypes = tuple(
+        name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"}
+    )
+    computes = False
+    why_not = "arrays are refused by softaxis, which would have to densify them"
+    immutable = True
+
+    def dtype(self, name: str) -> Any:
+        return np.dtype(name)
+
+    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
+        return self.xp.COO.from_numpy(array)
+
+
+class Ndonnx(ArrayLibrary):
+    """ONNX arrays that hold a constant, folded while the graph is built."""
+
+    name = "ndonnx"
+    namespace = "ndonnx"
+    dtypes = tuple(
+        name
+        for name in ALL_DTYPES
+        if name not in {"bfloat16", "longdouble", "complex64", "complex128"}
+    )
+    lazy = True
+    immutable = True
+    reads_values = False
+
+    def dtype_name(self, array: Any) -> str:
+        return str(array.dtype).lower()
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        return np.asarray(array.unwrap_numpy())
+
+
+class NdonnxModel(Ndonnx):
+    """ONNX arrays without values: the call becomes a model, which onnxruntime runs."""
+
+    name = "ndonnx-model"
+    share = 3
+    any_shape = False
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        runtime = importlib.import_module("onnxruntime")
+
+        def modelled(*args: Any, **kwargs: Any) -> Any:
+            given = {f"arg{i}": arg for i, arg in enumerate(args)} | kwargs
+            given = {name: arg for name, arg in given.items() if self.holds(arg)}
+            inputs = {
+                name: self.xp.argument(shape=arg.shape, dtype=arg.dtype)
+                for name, arg in given.items()
+            }
+            results = function(
+                *(inputs.get(f"arg{i}", arg) for i, arg in enumerate(args)),
+                **{name: inputs.get(name, arg) for name, arg in kwargs.items()},
+            )
+            parts = results if isinstance(results, tuple) else (results,)
+            outputs = {f"out{i}": part for i, part in enumerate(parts)}
+            model = self.xp.build(inputs, outputs).SerializeToString()
+            session = runtime.InferenceSession(model, providers=["CPUExecutionProvider"])
+            values = session.run(
+                list(outputs), {name: arg.unwrap_numpy() for name, arg in given.items()}
+            )
+            arrays = tuple(self.xp.asarray(value) for value in values)
+            return arrays if isinstance(results, tuple) else arrays[0]
+
+        return modelled
+
+
+LIBRARIES: dict[str, tuple[type[ArrayLibrary], ...]] = {
+    "numpy": (NumPy, ReadOnlyNumPy),
+    "strict": (Strict, StrictestFlags, StrictWithoutFloat64),
+    "torch": (Torch,),
+    "jax": (Jax, JaxWithoutX64, JaxJit, JaxJitWithoutX64),
+    "dask": (Dask, DaskInChunks),
+    "cupy": (CuPy,),
+    "sparse": (Sparse,),
+    "ndonnx": (Ndonnx, NdonnxModel),
+}
+
+
+def cupy_has_device() -> bool:
+    """Say whether CuPy finds a GPU and its driver."""
+    cupy = importlib.import_module("cupy")
+    try:
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+
+
+def variants(name: str) -> list[ArrayLibrary]:
+    """Import one library and list the ways in which the tests use it."""
+    if name == "cupy" and not cupy_has_device():
+        return [CuPyWithoutDevice()]
+    return [kind() for kind in LIBRARIES[name]]

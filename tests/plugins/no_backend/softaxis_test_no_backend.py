@@ -1,0 +1,3 @@
+"""Not a backend."""
+
+backend = "not a backend"

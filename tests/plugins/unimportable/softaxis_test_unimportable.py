@@ -1,0 +1,3 @@
+"""A backend whose driver is not there."""
+
+raise ImportError("no driver for this machine")

@@ -1,0 +1,315 @@
+"""What every function should return, from its definition, evaluated by mpmath.
+
+Inputs are NumPy arrays; results are object arrays of mpmath numbers. Rows are shifted by their
+maximum only to spare digits: the sums carry enough of them (`_digits`) that 1 + exp(-700) differs
+from 1. `assert_accurate` compares and counts the error in eps of the result's dtype.
+"""
+
+import numpy as np
+from mpmath import MPContext
+
+mp = MPContext()
+mp.prec = 200
+NAN, INF, ZERO = mp.mpf("nan"), mp.mpf("inf"), mp.mpf(0)
+
+EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+TINY = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
+LARGEST = {
+    "float16": 65504.0,
+    "bfloat16": (2.0 - 2.0**-7) * 2.0**127,
+    "float32": (2.0 - 2.0**-23) * 2.0**127,
+    "float64": float(np.finfo(np.float64).max),
+}
+EPS["longdouble"] = float(np.finfo(np.longdouble).eps)
+LARGEST["longdouble"] = LARGEST["float64"]
+
+FAR = 1600  # exp(-1600) is below the smallest longdouble that the tests look at
+
+
+def exact(value):
+    """Convert a number without rounding it; a longdouble in two parts."""
+    if isinstance(value, mp.mpf):
+        return value
+    if isinstance(value, np.longdouble) and np.isfinite(value):
+        mantissa, exponent = np.frexp(value)
+        high = float(mantissa)
+        return mp.ldexp(mp.mpf(high) + mp.mpf(float(mantissa - high)), int(exponent))
+    return mp.mpf(float(value))
+
+
+def _digits(shifted):
+    """Choose the precision at which exp(-range) still changes 1."""
+    return 160 + int(1.45 * float(max((-d for d in shifted if d > -FAR), default=0)))
+
+
+def _exp(difference):
+    return mp.exp(difference) if difference > -FAR else ZERO
+
+
+TINY["longdouble"] = exact(np.finfo(np.longdouble).tiny)
+
+# One row at a time. `kept` says which elements `where` leaves in.
+
+
+def shares(row, kept, sink=None):
+    """Compute softmax and log_softmax of one row, following the table of special rows."""
+    inside = [z for z, k in zip(row, kept, strict=True) if k]
+    joined = inside if sink is None else [*inside, sink]
+    outcome = None
+    if any(mp.isnan(z) for z in joined) or any(z == INF for z in inside):
+        outcome = (NAN, NAN)
+    elif all(z == -INF for z in joined):
+        outcome = (NAN, NAN)
+    elif all(z == -INF for z in inside):
+        outcome = (ZERO, -INF)
+    if outcome is not None:
+        pairs = [outcome if k else (ZERO, -INF) for k in kept]
+        return [p for p, _ in pairs], [q for _, q in pairs]
+    top = max(joined)
+    with mp.workprec(_digits([z - top for z in joined])):
+        total = mp.fsum(_exp(z - top) for z in joined)
+        log_total = mp.log(total)
+        probabilities = [
+            mp.exp(z - top) / total if k and z > -INF else ZERO
+            for z, k in zip(row, kept, strict=True)
+        ]
+        logs = [(z - top) - log_total if k else -INF for z, k in zip(row, kept, strict=True)]
+    return probabilities, logs
+
+
+def log_of_sum(row, kept, weights=None, mean=False):
+    """Compute (log|s|, sign s) of s = sum(w * exp(x)), or of the weighted mean."""
+    weights = [mp.mpf(1)] * len(row) if weights is None else weights
+    terms = [(x, w) for x, w, k in zip(row, weights, kept, strict=True) if k and w != 0]
+    if any(mp.isnan(x) or mp.isnan(w) for x, w in terms) or (mean and not terms):
+        return NAN, NAN
+    infinite = {mp.sign(w) for x, w in terms if x == INF}
+    if infinite:
+        return (INF, infinite.pop()) if len(infinite) == 1 else (NAN, NAN)
+    top = max((x for x, _ in terms), default=-INF)
+    if top == -INF:
+        return -INF, ZERO
+    with mp.workprec(_digits([x - top for x, _ in terms])):
+        total = mp.fsum(w * _exp(x - top) for x, w in terms)
+        if mean:
+            total = total / mp.fsum(w for _, w in terms)
+        if total == 0:
+            return -INF, ZERO
+        return top + mp.log(abs(total)), mp.sign(total)
+
+
+def log_of_complex_sum(row, kept):
+    """Compute log(sum(exp(x))) of complex x, imaginary part in (-pi, pi]."""
+    return mp.log(mp.fsum(mp.exp(x) for x, k in zip(row, kept, strict=True) if k))
+
+
+def loss_and_slope(row, target, kept, class_weights=None, smoothing=0.0, z_loss=0.0):
+    """Compute the cross-entropy of one row and its derivative in every logit."""
+    if not any(kept):
+        return ZERO if all(y == 0 for y in target) else INF, [ZERO] * len(row)
+    weights = [mp.mpf(1)] * len(row) if class_weights is None else class_weights
+    share = mp.mpf(smoothing) / sum(kept)
+    goal = [(1 - mp.mpf(smoothing)) * y + share * k for y, k in zip(target, kept, strict=True)]
+    goal = [w * y for w, y in zip(weights, goal, strict=True)]
+    p, logs = shares(row, kept)
+    total, _ = log_of_sum(row, kept)
+    loss = -mp.fsum(y * q for y, q in zip(goal, logs, strict=True) if y != 0)
+    mass = mp.fsum(goal)
+    slope = [
+        p_j * mass - y_j + 2 * z_loss * total * p_j if k else ZERO
+        for p_j, y_j, k in zip(p, goal, kept, strict=True)
+    ]
+    return loss + z_loss * total**2, slope
+
+
+# Whole arrays.
+
+
+def axes_of(axis, ndim):
+    """List the axes as non-negative numbers."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return tuple(sorted(a % ndim for a in axes))
+
+
+def objects(array):
+    """Convert an array to one of exact mpmath numbers."""
+    array = np.asarray(array)
+    result = np.empty(array.shape, dtype=object)
+    for index in np.ndindex(array.shape):
+        value = array[index]
+        result[index] = mp.mpc(complex(value)) if array.dtype.kind == "c" else exact(value)
+    return result
+
+
+def as_rows(array, shape, axis):
+    """Broadcast to `shape` and lay the reduced axes out as the last one."""
+    axes = axes_of(axis, len(shape))
+    kept = [i for i in range(len(shape)) if i not in axes]
+    moved = np.broadcast_to(array, shape).transpose(*kept, *axes)
+    count = int(np.prod([shape[i] for i in kept], dtype=int))
+    return moved.reshape(count, int(np.prod([shape[i] for i in axes], dtype=int)))
+
+
+def _from_rows(rows, shape, axis):
+    axes = axes_of(axis, len(shape))
+    kept = [i for i in range(len(shape)) if i not in axes]
+    result = np.empty((len(rows), int(np.prod([shape[i] for i in axes], dtype=int))), dtype=object)
+    for i, row in enumerate(rows):
+        result[i, :] = row
+    moved = result.reshape([shape[i] for i in (*kept, *axes)])
+    return moved.transpose(np.argsort((*kept, *axes)))
+
+
+def _from_scalars(scalars, shape, axis, keepdims):
+    axes = axes_of(axis, len(shape))
+    result = np.empty(len(scalars), dtype=object)
+    result[:] = scalars
+    if keepdims:
+        return result.reshape([1 if i in axes else n for i, n in enumerate(shape)])
+    return result.reshape([n for i, n in enumerate(shape) if i not in axes])
+
+
+def _normalised(x, axis, where, temperature, sink):
+    x = np.asarray(x)
+    scaled = objects(x)
+    if temperature is not None:
+        scaled = scaled / np.broadcast_to(objects(temperature), x.shape)
+    rows = as_rows(scaled, x.shape, axis)
+    kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
+    sinks = [None] * len(rows)
+    if sink is not None:
+        axes = axes_of(axis, x.ndim)
+        reduced = [n for i, n in enumerate(x.shape) if i not in axes]
+        sinks = np.broadcast_to(objects(sink), reduced).reshape(-1)
+    return [shares(*row) for row in zip(rows, kept, sinks, strict=True)]
+
+
+def softmax(x, axis=-1, where=None, temperature=None, sink=None):
+    """Compute exp(x / t) over its sum along the axis, the sink in the sum only."""
+    both = _normalised(x, axis, where, temperature, sink)
+    return _from_rows([p for p, _ in both], np.shape(x), axis)
+
+
+def log_softmax(x, axis=-1, where=None, temperature=None, sink=None):
+    """Compute the logarithm of softmax."""
+    both = _normalised(x, axis, where, temperature, sink)
+    return _from_rows([q for _, q in both], np.shape(x), axis)
+
+
+def logsumexp(x, axis=None, weights=None, where=None, keepdims=False, mean=False):
+    """Compute (log|s|, sign of s), s the weighted sum of exp(x), or with `mean` their mean."""
+    x = np.asarray(x)
+    rows = as_rows(objects(x), x.shape, axis)
+    kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
+    factors = [None] * len(rows)
+    if weights is not None:
+        factors = as_rows(objects(weights), x.shape, axis)
+    both = [log_of_sum(*row, mean) for row in zip(rows, kept, factors, strict=True)]
+    parts = [logs for logs, _ in both], [signs for _, signs in both]
+    return tuple(_from_scalars(part, x.shape, axis, keepdims) for part in parts)
+
+
+def one_hot(labels, classes, axis=-1):
+    """Write integer labels as rows of zeros with a one; a label outside leaves zeros."""
+    return np.moveaxis(np.asarray(labels)[..., None] == np.arange(classes), -1, axis) * 1.0
+
+
+def cross_entropy(
+    logits, target, axis=-1, where=None, class_weights=None, label_smoothing=0.0, z_loss=0.0
+):
+    """Compute every row's loss and its derivative, from labels given as probabilities."""
+    logits = np.asarray(logits)
+    rows = as_rows(objects(logits), logits.shape, axis)
+    kept = as_rows(np.asarray(True if where is None else where), logits.shape, axis)
+    targets = as_rows(objects(target), logits.shape, axis)
+    factors = None if class_weights is None else list(objects(class_weights))
+    options = (factors, label_smoothing, z_loss)
+    both = [loss_and_slope(*row, *options) for row in zip(rows, targets, kept, strict=True)]
+    losses = _from_scalars([loss for loss, _ in both], logits.shape, axis, False)
+    return losses, _from_rows([slope for _, slope in both], logits.shape, axis)
+
+
+def rounded(expected, dtype):
+    """Round mpmath numbers to the nearest numbers of a NumPy dtype."""
+    if dtype == "longdouble":
+        high = np.asarray(expected, dtype=np.float64).astype(np.longdouble)
+        return high + np.asarray(expected - objects(high), dtype=np.float64)
+    result = np.asarray(expected, dtype=np.float64)
+    return result.astype("float32" if dtype == "bfloat16" else dtype)
+
+
+# Comparison.
+
+
+def magnitude(expected):
+    """Take absolute values of an object array."""
+    expected = np.asarray(expected, dtype=object)
+    result = np.empty(np.shape(expected), dtype=object)
+    for index in np.ndindex(result.shape):
+        result[index] = abs(expected[index])
+    return result
+
+
+def assert_accurate(actual, expected, dtype, *, bound, scale=None, flushed=False):
+    """Assert abs(actual - expected) <= bound * eps * scale, element by element.
+
+    `bound` counts eps of `dtype`; `scale` is the magnitude of what is expected unless given.
+    Non-finite numbers have to agree exactly. Below the smallest normal number the spacing of the
+    subnormal ones takes the place of the relative error or, where the library flushes them to
+    zero, that smallest normal number itself.
+    """
+    actual, expected = np.asarray(actual), np.asarray(expected, dtype=object)
+    assert actual.shape == expected.shape, (actual.shape, expected.shape)
+    scale = magnitude(expected) if scale is None else scale
+    scale = np.broadcast_to(np.asarray(scale, dtype=object), actual.shape)
+    bound = np.broadcast_to(np.asarray(bound, dtype=object), actual.shape)
+    eps, tiny = EPS[dtype], TINY[dtype]
+    for index in np.ndindex(actual.shape):
+        want, got = expected[index], actual[index]
+        where = f"at {index}: got {got!r}, expected {mp.nstr(want, 20)}"
+        if not mp.isfinite(want):
+            assert np.isnan(got) if mp.isnan(want) else exact(got) == want, where
+            continue
+        assert np.isfinite(got), where
+        error = abs(exact(got) - want)
+        allowed = bound[index] * eps * scale[index]
+        if abs(want) < 2 * tiny:
+            allowed = allowed + (tiny if flushed else bound[index] * eps * tiny)
+        if error > allowed:
+            counted = mp.nstr(error / (eps * scale[index]), 4) if scale[index] else "inf"
+            raise AssertionError(f"{where}: off by {counted} eps, {float(bound[index]):.3g} allowed")
+
+
+def softmax_bound(x, axis=-1, where=None, temperature=None, sink=None):
+    """List 4 + abs(x_i - m) for every element, m being the largest of the row and the sink."""
+    return 4 + _distances(x, axis, where, temperature, sink)[0]
+
+
+def log_softmax_bound(x, axis=-1, where=None, temperature=None, sink=None):
+    """List 8 for every element, and 8 + its distance to the runner-up for the row's maximum."""
+    return 8 + _distances(x, axis, where, temperature, sink)[1]
+
+
+def _distances(x, axis, where, temperature, sink):
+    """Measure, in z = x / t, how far each element is below m, and the maximum above the rest."""
+    x = np.asarray(x)
+    scaled = objects(x)
+    if temperature is not None:
+        scaled = scaled / np.broadcast_to(objects(temperature), x.shape)
+    rows = as_rows(scaled, x.shape, axis)
+    kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
+    sinks = [None] * len(rows)
+    if sink is not None:
+        reduced = [n for i, n in enumerate(x.shape) if i not in axes_of(axis, x.ndim)]
+        sinks = np.broadcast_to(objects(sink), reduced).reshape(-1)
+    below, gaps = [], []
+    for row, inside, extra in zip(rows, kept, sinks, strict=True):
+        others = [] if extra is None or extra == -INF else [extra]
+        finite = sorted([z for z, k in zip(row, inside, strict=True) if k and mp.isfinite(z)] + others)
+        top = finite[-1] if finite else ZERO
+        gap = finite[-1] - finite[-2] if len(finite) > 1 else ZERO
+        below.append([top - z if k and mp.isfinite(z) else ZERO for z, k in zip(row, inside, strict=True)])
+        gaps.append([gap if k and z == top else ZERO for z, k in zip(row, inside, strict=True)])
+    return _from_rows(below, x.shape, axis), _from_rows(gaps, x.shape, axis)

@@ -1,0 +1,238 @@
+"""Properties that hold for any shape, axes, dtype, strides and values, drawn by hypothesis."""
+
+import math
+
+import numpy as np
+import pytest
+import references as ref
+import softaxis
+from cases import FLOATS, INTEGERS
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+pytestmark = pytest.mark.needs("many shapes")
+inf, nan = float("inf"), float("nan")
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)
+FULL_SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5)
+MODERATE = st.floats(-50, 50, width=16)
+ANY = st.one_of(
+    MODERATE,
+    st.sampled_from([0.0, -0.0, inf, -inf, nan, 65504.0, -65504.0, 6e-8, -6e-8]),
+)
+
+
+@st.composite
+def axes(draw, ndim, single=False):
+    """Draw an axis of an array of `ndim` dimensions, a tuple of some, or None."""
+    if single:
+        return draw(st.integers(-ndim, ndim - 1))
+    some = draw(st.lists(st.integers(0, ndim - 1), unique=True)) if ndim else []
+    signed = tuple(axis - draw(st.sampled_from([0, ndim])) for axis in some)
+    choices = [signed, None, *([signed[0]] if signed else [])]
+    return draw(st.sampled_from(choices))
+
+
+def eps_in_float64(dtype):
+    """Take the eps of a dtype whose values were brought to float64."""
+    return max(ref.EPS[dtype], ref.EPS["float64"])
+
+
+def floats_of(xp):
+    return st.sampled_from([name for name in FLOATS if xp.has_dtype(name)])
+
+
+@st.composite
+def layouts(draw, xp, array, dtype):
+    """Store an array with strides of its own: reversed, stepped, transposed or repeated."""
+    kinds = ["plain"]
+    if xp.strided and array.ndim:
+        kinds += ["stepped", "transposed", "repeated"]
+        kinds += ["reversed"] if xp.name.startswith("numpy") else []
+    kind = draw(st.sampled_from(kinds))
+    if kind == "transposed":
+        stored = xp.asarray(np.ascontiguousarray(array.T), dtype)
+        return stored.T if array.ndim == 2 else xp.xp.permute_dims(stored, _backwards(array.ndim))
+    if kind == "stepped":
+        wide = np.repeat(array, 2, axis=-1)
+        wide[..., 1::2] = nan
+        return xp.asarray(wide, dtype)[..., ::2]
+    if kind == "reversed":
+        return xp.asarray(array[..., ::-1], dtype)[..., ::-1]
+    if kind == "repeated":
+        return xp.xp.broadcast_to(xp.asarray(array[:1], dtype), array.shape)
+    return xp.asarray(array, dtype)
+
+
+def _backwards(ndim):
+    return tuple(reversed(range(ndim)))
+
+
+@st.composite
+def inputs(draw, xp, elements=MODERATE, shapes=SHAPES, single=False):
+    """Draw an array of the library and an axis."""
+    dtype = draw(floats_of(xp))
+    values = draw(hnp.arrays(np.float64, draw(shapes), elements=elements))
+    x = draw(layouts(xp, values, dtype))
+    return x, dtype, draw(axes(values.ndim, single))
+
+
+@given(data=st.data())
+def test_softmax_and_log_softmax(xp, data):
+    x, dtype, axis = data.draw(inputs(xp))
+    values = xp.numpy(x)
+    for function, reference, bound in [
+        (softaxis.softmax, ref.softmax, ref.softmax_bound),
+        (softaxis.log_softmax, ref.log_softmax, ref.log_softmax_bound),
+    ]:
+        result = xp.call(function)(x, axis=axis)
+        assert xp.dtype_name(result) == dtype
+        ref.assert_accurate(
+            xp.numpy(result),
+            reference(values, axis),
+            dtype,
+            bound=bound(values, axis),
+            flushed=xp.flushes_subnormals,
+        )
+
+
+@given(data=st.data())
+def test_logsumexp_lies_between_the_maximum_and_the_maximum_plus_log_n(xp, data):
+    x, dtype, axis = data.draw(inputs(xp, shapes=FULL_SHAPES))
+    values = xp.numpy(x).astype(np.float64)
+    result = xp.numpy(xp.call(softaxis.logsumexp)(x, axis=axis)).astype(np.float64)
+    top = values.max(axis=axis if axis != () else ())
+    count = values.size // max(result.size, 1)
+    slack = 8 * eps_in_float64(dtype) * np.maximum(1, np.maximum(np.abs(top), np.abs(result)))
+    assert (result >= top - slack).all()
+    assert (result <= top + math.log(count) + slack).all()
+    mean = xp.numpy(xp.call(softaxis.logmeanexp)(x, axis=axis)).astype(np.float64)
+    slack = slack + 8 * eps_in_float64(dtype) * (np.abs(mean) + math.log(count))
+    assert (np.abs(result - math.log(count) - mean) <= 2 * slack).all()
+
+
+@given(data=st.data())
+def test_any_value_under_any_mask(xp, data):
+    x, dtype, axis = data.draw(inputs(xp, elements=ANY))
+    values = xp.numpy(x)
+    mask = data.draw(hnp.arrays(bool, values.shape))
+    sink = data.draw(st.sampled_from([None, 0.0, 1.5, -inf]))
+    where = xp.asarray(mask)
+    for function, reference in [
+        (softaxis.softmax, ref.softmax),
+        (softaxis.log_softmax, ref.log_softmax),
+    ]:
+        expected = reference(values, axis, where=mask, sink=sink)
+        expected[expected < -ref.LARGEST[dtype] * (1 + ref.EPS[dtype] / 4)] = -ref.INF
+        result = xp.numpy(xp.call(function)(x, axis=axis, where=where, sink=sink))
+        bound = 200 + ref.log_softmax_bound(values, axis, mask, sink=sink)
+        ref.assert_accurate(result, expected, dtype, bound=bound, flushed=xp.flushes_subnormals)
+    for function, mean in [(softaxis.logsumexp, False), (softaxis.logmeanexp, True)]:
+        expected, _ = ref.logsumexp(values, axis, where=mask, mean=mean)
+        result = xp.numpy(xp.call(function)(x, axis=axis, where=where))
+        largest = np.abs(values[mask & np.isfinite(values)]).max(initial=16)
+        ref.assert_accurate(result, expected, dtype, bound=8, scale=float(largest) + 2)
+
+
+@given(data=st.data())
+def test_what_is_kept_sums_to_1(xp, data):
+    x, dtype, axis = data.draw(inputs(xp, shapes=FULL_SHAPES))
+    values = xp.numpy(x)
+    mask = data.draw(hnp.arrays(bool, values.shape))
+    p = xp.numpy(xp.call(softaxis.softmax)(x, axis=axis, where=xp.asarray(mask)))
+    assert (p[~mask] == 0).all()
+    sums = p.astype(np.float64).sum(axis=axis if axis != () else ())
+    kept = mask.any(axis=axis if axis != () else ())
+    # every one of up to 125 results may lose half a subnormal spacing
+    rounding = float(125 * ref.TINY[dtype] * ref.EPS[dtype] / 2)
+    assert (np.abs(sums - kept) <= 8 * eps_in_float64(dtype) + rounding).all()
+
+
+@given(data=st.data())
+def test_a_shift_of_the_row_changes_nothing(xp, data):
+    dtype = data.draw(floats_of(xp))
+    row = data.draw(hnp.arrays(np.int64, st.integers(1, 6), elements=st.integers(-20, 20)))
+    shift = data.draw(st.integers(-100, 100))  # the sums are exact in every dtype
+    x, shifted = xp.asarray(row, dtype), xp.asarray(row + shift, dtype)
+    for function in (softaxis.softmax, softaxis.log_softmax):
+        result, expected = (xp.numpy(xp.call(function)(a)) for a in (shifted, x))
+        np.testing.assert_array_equal(result, expected)
+
+
+@given(data=st.data())
+def test_a_permutation_permutes_the_result(xp, data):
+    dtype = data.draw(floats_of(xp))
+    row = data.draw(hnp.arrays(np.float64, st.integers(1, 8), elements=MODERATE))
+    order = np.array(data.draw(st.permutations(range(len(row)))))
+    x, permuted = xp.asarray(row, dtype), xp.asarray(row[order], dtype)
+    first = xp.numpy(xp.call(softaxis.softmax)(x)).astype(np.float64)[order]
+    second = xp.numpy(xp.call(softaxis.softmax)(permuted)).astype(np.float64)
+    # the same terms are added in another order
+    np.testing.assert_allclose(
+        first,
+        second,
+        rtol=8 * eps_in_float64(dtype),
+        atol=float(ref.TINY[dtype] * ref.EPS[dtype]),
+    )
+
+
+@given(data=st.data())
+def test_softmin_mirrors_softmax(xp, data):
+    x, dtype, axis = data.draw(inputs(xp))
+    values = -xp.numpy(x)
+    ref.assert_accurate(
+        xp.numpy(xp.call(softaxis.softmin)(x, axis=axis)),
+        ref.softmax(values, axis),
+        dtype,
+        bound=ref.softmax_bound(values, axis),
+        flushed=xp.flushes_subnormals,
+    )
+
+
+@given(data=st.data())
+def test_hardmax_marks_one_maximum_of_every_row(xp, data):
+    x, dtype, axis = data.draw(inputs(xp, shapes=FULL_SHAPES))
+    values = xp.numpy(x)
+    result = xp.call(softaxis.hardmax)(x, axis=axis)
+    assert xp.dtype_name(result) == dtype
+    marks = xp.numpy(result)
+    reduced = axis if axis != () else ()
+    assert (marks.sum(axis=reduced) == 1).all()
+    chosen = np.where(marks == 1, values, -inf).max(axis=reduced)
+    assert (chosen == values.max(axis=reduced)).all()
+
+
+@given(data=st.data())
+def test_sigmoid_of_x_and_of_minus_x_sum_to_1(xp, data):
+    x, dtype, _ = data.draw(inputs(xp))
+    total = sum(
+        xp.numpy(xp.call(softaxis.sigmoid)(a)).astype(np.float64) for a in (x, -x)
+    )
+    assert (np.abs(total - 1) <= 4 * eps_in_float64(dtype)).all()
+
+
+@given(data=st.data())
+def test_integers_of_every_width(xp, data):
+    dtype = data.draw(st.sampled_from([name for name in INTEGERS if xp.has_dtype(name)]))
+    row = data.draw(hnp.arrays(dtype, st.integers(1, 5)))
+    result = xp.numpy(xp.call(softaxis.softmax)(xp.asarray(row, dtype)))
+    expected = ref.softmax(row.astype(xp.default_float))
+    ref.assert_accurate(
+        result, expected, xp.default_float, bound=800, flushed=xp.flushes_subnormals
+    )
+
+
+@given(data=st.data())
+def test_cross_entropy_is_at_least_the_entropy(xp, data):
+    logits, dtype, axis = data.draw(inputs(xp, shapes=FULL_SHAPES, single=True))
+    values = xp.numpy(logits)
+    y = softaxis.softmax(
+        data.draw(hnp.arrays(np.float64, values.shape, elements=st.floats(-5, 5))), axis=axis
+    )
+    labels = xp.asarray(y, dtype)
+    loss, grad = xp.numpy(xp.call(softaxis.cross_entropy_and_grad)(logits, labels, axis=axis))
+    given_y = xp.numpy(labels).astype(np.float64)
+    entropy = -(given_y * np.log(np.where(given_y > 0, given_y, 1))).sum(axis=axis)
+    assert (loss >= entropy - 64 * eps_in_float64(dtype) * (1 + np.abs(loss))).all()
+    spread = np.abs(grad.astype(np.float64).sum(axis=axis))
+    assert (spread <= 64 * eps_in_float64(dtype)).all()
