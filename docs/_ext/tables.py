@@ -1,0 +1,177 @@
+"""The tables of libraries and backends, as Markdown, made from the records and from nothing else.
+
+What a backend can do comes from its capability records, what a library can do from the classes that
+run the tests on it, and what is refused from the package's own list. `python docs/_ext/tables.py`
+prints the table of the README; a test compares the two.
+"""
+
+import sys
+from pathlib import Path
+
+import softaxis
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+
+from libraries import LIBRARIES  # the table that the tests run by
+
+TITLES = {
+    "numpy": "NumPy",
+    "torch": "PyTorch",
+    "jax": "JAX",
+    "cupy": "CuPy",
+    "dask": "Dask",
+    "strict": "array-api-strict",
+    "ndonnx": "ndonnx (ONNX)",
+    "sparse": "pydata/sparse",
+}
+SHORT = {
+    "longdouble": "`longdouble`",
+    "bfloat16": "`bfloat16`",
+    "float16": "`float16`",
+    "complex64": "complex",
+}
+HEAD = ["arrays of", "a backend of their own", "array-API implementation", "the library"]
+NOT_HERE = "not installed here"
+
+
+def table(head, rows):
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def backends():
+    """Return every first-party backend that can be loaded here, by name."""
+    found = softaxis.list_backends(load=True)
+    return {each.name: each for each in found if each.origin == "softaxis"}
+
+
+def names(functions):
+    """Name functions, in the order of the public list."""
+    return ", ".join(f"`{name}`" for name in softaxis.__all__ if name in functions)
+
+
+def own(library):
+    """Say what runs on a backend made for this library."""
+    backend = backends().get(library)
+    if not LIBRARIES[library][0].computes or backend is None:
+        return "none"
+    if backend.state == "missing":
+        return NOT_HERE
+    if not backend.functions:
+        return f"`{library}`: none yet"
+    everything = backend.functions.keys() == backends()["default"].functions.keys()
+    return f"`{library}`: {'all functions' if everything else names(backend.functions)}"
+
+
+def rest(library):
+    """Say what runs on the array-API implementation."""
+    if not LIBRARIES[library][0].computes:
+        return "refused"
+    backend = backends().get(library)
+    every = backends()["default"].functions.keys()
+    if backend is not None and backend.state == "missing":
+        return NOT_HERE
+    if backend is None or not backend.functions:
+        return "all functions"
+    left = len(every - backend.functions.keys())
+    return f"the other {left}" if left else "none needed"
+
+
+def remarks(library):
+    """Say what the library has or lacks, as the tests know it."""
+    kind = LIBRARIES[library][0]
+    if not kind.computes:
+        return kind.why_not
+    lacking = [text for name, text in SHORT.items() if name not in kind.dtypes]
+    found = [f"no {', '.join(lacking)}"] if lacking else []
+    if kind.immutable:
+        found.append("immutable: no `out`")
+    if kind.lazy:
+        found.append("lazy: nothing is computed")
+    if kind.flushes_subnormals:
+        found.append("flushes subnormals to 0")
+    return "; ".join(found)
+
+
+def readme():
+    """Return the table of the README."""
+    rows = [[title, own(key), rest(key), remarks(key)] for key, title in TITLES.items()]
+    return table(HEAD, [*rows, ["any other array-API library", "yours?", "all functions", ""]])
+
+
+def libraries():
+    """Return the table of libraries, with the session of nox that tests each of them."""
+    rows = [
+        [title, own(key), rest(key), remarks(key), f"`tests({key})`"]
+        for key, title in TITLES.items()
+    ]
+    return table([*HEAD, "nox session"], rows)
+
+
+def capabilities():
+    """Return the capability records; functions of a backend that share one share a row."""
+    head = ["backend", "functions", "dtypes", "derivatives", "traced", "lazy", "remarks"]
+    rows = []
+    for backend in backends().values():
+        groups = {}
+        for name, record in backend.functions.items():
+            groups.setdefault(record, []).append(name)
+        for record, functions in groups.items():
+            rows.append([f"`{backend.name}`", *_capability(record, functions)])
+        if not groups:
+            reason = NOT_HERE if backend.state == "missing" else "no functions of its own yet"
+            rows.append([f"`{backend.name}`", "", "", "", "", "", reason])
+    return table(head, rows)
+
+
+def dtypes(names):
+    """Name dtypes, the widths of the integers taken together."""
+    text = ", ".join(f"`{name}`" for name in names)
+    for kind in ("int", "uint"):
+        widths = ", ".join(f"`{kind}{width}`" for width in (8, 16, 32, 64))
+        text = text.replace(widths, f"`{kind}8` to `{kind}64`")
+    return text
+
+
+def _capability(record, functions):
+    every = backends()["default"].functions.keys()
+    limits = []
+    if record.min_size:
+        limits.append(f"from {record.min_size:,} elements")
+    if record.devices:
+        limits.append(f"on {', '.join(record.devices)}")
+    if record.bound:
+        limits.append(f"bound: {record.bound}")
+    if record.notes:
+        limits.append(record.notes)
+    return [
+        "all" if set(functions) == every else names(functions),
+        "any" if record.dtypes is None else dtypes(record.dtypes),
+        *("yes" if flag else "no" for flag in (record.differentiable, record.traceable)),
+        "yes" if record.lazy else "no",
+        "; ".join(limits),
+    ]
+
+
+def refusals():
+    """Return what is refused, with the way out."""
+    from softaxis._libraries._refusals import _REFUSED
+
+    rows = []
+    for module, classes, hint in _REFUSED:
+        reason, _, way_out = hint.rpartition(". ")
+        names_ = ", ".join(f"`{module}.{name}`" for name in classes)
+        rows.append([names_, reason, way_out[:1].upper() + way_out[1:]])
+    return table(["type", "because", "instead"], rows)
+
+
+TABLES = {
+    "libraries": libraries,
+    "capabilities": capabilities,
+    "refusals": refusals,
+    "readme": readme,
+}
+
+if __name__ == "__main__":
+    print(TABLES[sys.argv[1] if len(sys.argv) > 1 else "readme"]())
