@@ -127,7 +127,7 @@ def softmax_jvp(p: Any, t: Any, /, *, axis: Any = -1) -> Any:
 
     References
     ----------
-    .. [1] B. Gao and L. Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
+    .. [1] Bolin Gao and Lacra Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def log_softmax_vjp(logp: Any, g: Any, /, *, axis: Any = -1) -> Any:
 
     References
     ----------
-    .. [1] B. Gao and L. Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
+    .. [1] Bolin Gao and Lacra Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def log_softmax_jvp(logp: Any, t: Any, /, *, axis: Any = -1) -> Any:
 
     References
     ----------
-    .. [1] B. Gao and L. Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
+    .. [1] Bolin Gao and Lacra Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
 
     Examples
     --------
@@ -331,7 +331,7 @@ def logsumexp_vjp(
 
     References
     ----------
-    .. [1] B. Gao and L. Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 1.
+    .. [1] Bolin Gao and Lacra Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 1.
 
     Examples
     --------
@@ -406,7 +406,7 @@ def logsumexp_jvp(
 
     References
     ----------
-    .. [1] B. Gao and L. Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 1.
+    .. [1] Bolin Gao and Lacra Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 1.
 
     Examples
     --------
@@ -466,11 +466,11 @@ def softmax_jacobian(p: Any, /, *, axis: Any = -1) -> Any:
 
     See Also
     --------
-    softmax_vjp, softmax_jvp : products with it, without n * n numbers in memory.
+    softmax_vjp, softmax_jvp : Products with it, without n * n numbers in memory.
 
     References
     ----------
-    .. [1] B. Gao and L. Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
+    .. [1] Bolin Gao and Lacra Pavel (2017), :doi:`10.48550/arXiv.1704.00805`, proposition 2.
 
     Examples
     --------

@@ -126,8 +126,10 @@ def cross_entropy(
     r"""Return how surprised the logits are by the labels: softmax cross-entropy.
 
     .. math:: -\sum_c v_c \log p_c + z \operatorname{lse}^2, \qquad p =
-              \operatorname{softmax}(\text{logits}), \quad v_c = w_c
-              \Bigl((1 - \varepsilon) y_c + \tfrac{\varepsilon}{u} \sum_j y_j\Bigr)
+              \operatorname{softmax}(\text{logits}),
+
+    .. math:: v_c = w_c \Bigl((1 - \varepsilon) y_c
+              + \tfrac{\varepsilon}{u} \sum_j y_j\Bigr)
 
     with y the labels as probabilities, w the class weights, :math:`\varepsilon` the smoothing
     and u the number of unmasked classes.
@@ -141,7 +143,7 @@ def cross_entropy(
         probabilities with the shape of `logits`. Rows that do not sum to 1 weigh the loss.
     axis : int, tuple of int or None, optional
         The axis of the classes. Several axes need probabilities as labels.
-    where : boolean array, optional
+    where : bool array, optional
         Which classes take part; broadcasts to `logits`.
     class_weights : array, optional
         One weight for each class, which multiplies its term of the sum.
@@ -243,7 +245,7 @@ def cross_entropy_and_grad(
         Class numbers or probabilities; see `cross_entropy`.
     axis : int, tuple of int or None, optional
         The axis of the classes.
-    where : boolean array, optional
+    where : bool array, optional
         Which classes take part; the gradient of the others is 0.
     class_weights : array, optional
         One weight for each class.
@@ -282,7 +284,7 @@ def cross_entropy_and_grad(
 
     References
     ----------
-    .. [1] C. M. Bishop, *Pattern Recognition and Machine Learning* (2006), equation 4.109.
+    .. [1] Christopher Bishop, *Pattern Recognition and Machine Learning* (2006), equation 4.109.
 
     Examples
     --------

@@ -74,7 +74,7 @@ def softmax(
     axis : int, tuple of int or None, optional
         The axis, or axes together, that sum to 1. None means all of them, and ``()`` every
         element by itself.
-    where : boolean array, optional
+    where : bool array, optional
         What takes part; broadcasts to `x`. The rest is 0, whatever `x` holds there.
     temperature : float or array, optional
         Compute ``softmax(x / temperature)``. 0 is the limit, mass shared evenly among the
@@ -103,7 +103,7 @@ def softmax(
 
     See Also
     --------
-    log_softmax : the logarithm, accurate where probabilities underflow or come close to 1.
+    log_softmax : The logarithm, accurate where probabilities underflow or come close to 1.
     softmin, hardmax, sigmoid
 
     Notes
@@ -117,7 +117,7 @@ def softmax(
     ----------
     .. [1] P. Blanchard, D. J. Higham and N. J. Higham, "Accurately computing the log-sum-exp and
        softmax functions", IMA J. Numer. Anal. 41 (2021), :doi:`10.1093/imanum/draa038`.
-    .. [2] E. Miller, "Attention is off by one" (2023).
+    .. [2] Evan Miller, "Attention is off by one" (2023).
 
     Examples
     --------
@@ -175,7 +175,7 @@ def log_softmax(
         Numbers of any boolean, integer, real or complex dtype.
     axis : int, tuple of int or None, optional
         The axis, or axes together, of the distribution.
-    where : boolean array, optional
+    where : bool array, optional
         What takes part; broadcasts to `x`. The rest is -inf, whatever `x` holds there.
     temperature : float or array, optional
         Compute ``log_softmax(x / temperature)``.
@@ -252,7 +252,7 @@ def softmin(
         the sign changes.
     axis : int, tuple of int or None, optional
         The axis, or axes together, that sum to 1.
-    where : boolean array, optional
+    where : bool array, optional
         What takes part; the rest is 0.
     temperature : float or array, optional
         Compute ``softmin(x / temperature)``.
@@ -323,7 +323,7 @@ def hardmax(x: Any, /, *, axis: Any = -1, where: Any = None, dtype: Any = None) 
         Numbers of any boolean, integer or real dtype.
     axis : int, tuple of int or None, optional
         The axis, or axes together, that hold a single 1.
-    where : boolean array, optional
+    where : bool array, optional
         What takes part; the rest is 0.
     dtype : dtype, optional
         A real floating dtype for the result.
@@ -342,7 +342,7 @@ def hardmax(x: Any, /, *, axis: Any = -1, where: Any = None, dtype: Any = None) 
 
     See Also
     --------
-    softmax : with ``temperature=0``, the mass is shared among the maxima instead.
+    softmax : With ``temperature=0``, the mass is shared among the maxima instead.
 
     Notes
     -----

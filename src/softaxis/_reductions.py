@@ -83,7 +83,7 @@ def logsumexp(
     weights : array, optional
         Real or complex factors of the exponentials; broadcasts to `x`. Where a weight is 0 the
         element takes no part, whatever it holds.
-    where : boolean array, optional
+    where : bool array, optional
         What takes part; broadcasts to `x`.
     keepdims : bool, optional
         Keep the reduced axes with length 1.
@@ -194,7 +194,7 @@ def logmeanexp(
         What to average over. None means all axes.
     weights : array, optional
         Real weights; broadcasts to `x`. Where a weight is 0 the element takes no part.
-    where : boolean array, optional
+    where : bool array, optional
         What takes part; broadcasts to `x`.
     keepdims : bool, optional
         Keep the reduced axes with length 1.

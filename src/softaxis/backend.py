@@ -59,14 +59,25 @@ class Capability(NamedTuple):
 
 
 class Implementation(NamedTuple):
-    """One function of one backend, with its capability record."""
+    """One function of one backend, with its capability record.
+
+    Parameters
+    ----------
+    name, backend : str
+        The names of the function and of the backend.
+    function : callable
+        What runs.
+    capability : Capability
+        What it can do.
+    keywords : frozenset of str, or None
+        The keyword arguments it takes; None where it takes all of them.
+    """
 
     name: str
     backend: str
     function: Callable[..., Any]
     capability: Capability
     keywords: frozenset[str] | None
-    """The keyword arguments it takes; None where it takes all of them."""
 
 
 class Backend:
@@ -161,6 +172,7 @@ def declined(reason: str) -> Any:
     Returns
     -------
     NotImplemented
+        What the implementation returns in its turn.
     """
     if _listeners:
         _reason.set(reason)

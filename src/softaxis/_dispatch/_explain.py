@@ -13,7 +13,7 @@ from softaxis._libraries import adopt
 class Explanation(NamedTuple):
     """What one call did. `str` of it is for people.
 
-    Attributes
+    Parameters
     ----------
     function : str
         The identity of the function, such as ``"softaxis:softmax"``.
@@ -53,6 +53,7 @@ def explain_dispatch(
     Returns
     -------
     Explanation
+        What ran, and what each of the others did.
 
     Raises
     ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from softaxis._dispatch import _registry
+from softaxis._dispatch._environment import BLOCKED
 from softaxis._dispatch._options import context_options
 from softaxis._dispatch._registry import Source
 from softaxis._dispatch._tables import tables
@@ -14,7 +15,7 @@ from softaxis.backend import Capability
 class BackendStatus(NamedTuple):
     """One backend.
 
-    Attributes
+    Parameters
     ----------
     name, package, origin : str
         Its name, the array package it serves, and the distribution it comes from.
@@ -46,6 +47,7 @@ def list_backends(*, load: bool = False) -> list[BackendStatus]:
     Returns
     -------
     list of BackendStatus
+        One for each, `default` first.
 
     Examples
     --------
@@ -59,18 +61,18 @@ def list_backends(*, load: bool = False) -> list[BackendStatus]:
 
 def _default() -> BackendStatus:
     functions = {table.name: table.default.capability for table in tables.values()}
-    state = "blocked" if "default" in context_options().disable else "ready"
-    return BackendStatus("default", "any array-API library", "softaxis", state, "", functions)
+    reason = _why_blocked("default")
+    state = "blocked" if reason else "ready"
+    return BackendStatus("default", "any array-API library", "softaxis", state, reason, functions)
 
 
 def _status(source: Source, load: bool) -> BackendStatus:
     def status(state: str, reason: str = "") -> BackendStatus:
         return BackendStatus(source.name, source.package, source.origin, state, reason, {})
 
-    if _registry.is_blocked(source):
-        return status("blocked", "SOFTAXIS_BLOCK names it")
-    if source.name in context_options().disable:
-        return status("blocked", "disabled in code")
+    reason = _why_blocked(source.name)
+    if reason:
+        return status("blocked", reason)
     if not _is_installed(source.package):
         return status("missing", f"{source.package} is not installed")
     if load:
@@ -83,6 +85,12 @@ def _status(source: Source, load: bool) -> BackendStatus:
         return status("available")
     functions = {n: i.capability for n, i in backend.functions.items() if n in tables}
     return BackendStatus(source.name, source.package, source.origin, "ready", "", functions)
+
+
+def _why_blocked(name: str) -> str:
+    if name in BLOCKED:
+        return "SOFTAXIS_BLOCK names it"
+    return "disabled in code" if name in context_options().disable else ""
 
 
 def _is_installed(package: str) -> bool:

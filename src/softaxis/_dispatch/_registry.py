@@ -135,15 +135,17 @@ def load(source: Source) -> Backend:
 
 def _load(source: Source) -> Backend:
     try:
-        return _checked(source.load())
+        return _checked(source.load(), source.name)
     except Exception as error:
         _broken.setdefault(source.name, error)
         raise
 
 
-def _checked(backend: Any) -> Backend:
+def _checked(backend: Any, name: str) -> Backend:
     if not isinstance(backend, Backend):
         raise TypeError(f"expected a softaxis.backend.Backend, got {type(backend).__name__}")
+    if backend.name != name:
+        raise ValueError(f"the backend calls itself {backend.name!r}")
     return backend
 
 
@@ -173,19 +175,21 @@ def is_blocked(source: Source) -> bool:
     return source.name in BLOCKED
 
 
-def owners(cls: type) -> list[Source]:
+def owners(cls: type, chosen: tuple[str, ...], disabled: frozenset[str]) -> list[Source]:
     """Return the backend that owns arrays of type `cls`: the most derived claim wins.
 
     That is a first-party backend, or the one usable third-party backend of a package that
-    has none; of two, neither. The class's own module says which first-party backend to ask
-    first, so that an array of one package never loads the backend of another.
+    has none; of two, neither, and no word about it to whoever has chosen. The class's own module
+    says which first-party backend to ask first, so that an array of one package never loads the
+    backend of another.
     """
     module = cls.__module__.partition(".")[0]
     for source in FIRST_PARTY:
         if module in source.modules and _claim(source, cls) is not None:
             return [source]
     ours = _claims(FIRST_PARTY, cls)
-    others = _claims([s for s in third_party() if s.package not in _OWNED], cls)
+    usable = (s for s in third_party() if s.package not in _OWNED and s.name not in disabled)
+    others = _claims(usable, cls)
     others = {
         source: claim
         for source, claim in others.items()
@@ -193,8 +197,10 @@ def owners(cls: type) -> list[Source]:
         and not any(_is_strictly_derived(other, claim) for other in others.values())
     }
     if len(others) > 1:
-        _log_conflict(cls, tuple(source.name for source in others))
-        return []
+        names = tuple(source.name for source in others)
+        if not set(names) & set(chosen):
+            _log_conflict(cls, names)
+        return list(ours)
     return list(others or ours)
 
 

@@ -71,8 +71,9 @@ class Table:
         refuse(cls)
         found: list[Implementation] = []
         for name in options.prioritize:
-            self._add(name, cls, found)
-        for source in _registry.owners(cls):
+            if name not in options.disable:
+                self._add(name, cls, found)
+        for source in _registry.owners(cls, options.prioritize, options.disable):
             backend = _registry.try_load(source)
             if backend is not None and self.name in backend.functions:
                 found.append(backend.functions[self.name])

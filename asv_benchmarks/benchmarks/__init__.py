@@ -1,0 +1,1 @@
+"""Benchmarks of softaxis, in the form that asv runs."""
