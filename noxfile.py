@@ -4,8 +4,8 @@
 # ///
 """What CI runs, each session in an environment of its own; `nox -l` is the manual.
 
-Every session installs the project as a user would, never editable, together with one dependency group
-or more of pyproject.toml. Arguments after `--` go to the tool: `nox -s "tests(torch)" -- -k softmax`.
+Every session installs the project as a user would, never editable, together with dependency groups
+of pyproject.toml. Arguments after `--` go to the tool: `nox -s "tests(torch)" -- -k softmax`.
 `nox -r` uses the environments of the last run again.
 """
 
@@ -38,7 +38,7 @@ def install(session: nox.Session, *groups: str) -> None:
 @nox.parametrize("library", LIBRARIES, ids=LIBRARIES)
 def tests(session: nox.Session, library: str) -> None:
     """Run the tests on one array library."""
-    if library == "cupy" not in IMPORTABLE:
+    if library == "cupy" and "cupy" not in IMPORTABLE:
         session.skip("NOT RUN: CuPy has no wheels for macOS")
     install(session, "test", library)
     session.run("pytest", "--library", library, *session.posargs, env=environment(session, library))
@@ -89,10 +89,13 @@ def types(session: nox.Session) -> None:
 def docs_examples(session: nox.Session) -> None:
     """Execute the examples in the docstrings, in the README and in the documentation."""
     install(session, "examples", *IMPORTABLE)
-    rest = () if "cupy" in IMPORTABLE else ("--ignore-glob=*cupy*",)
-    session.run("pytest", "--doctest-modules", *rest, "--pyargs", "softaxis", *session.posargs)
-    plugin = {"PYTHONPATH": ".ci"}
-    session.run("pytest", "-p", "markdown_examples", "README.md", "docs", env=plugin)
+    pages = ["README.md", *map(str, sorted(Path("docs").glob("*.md")))]
+    ignored = () if "cupy" in IMPORTABLE else ("--ignore-glob=*cupy*",)
+    session.run(
+        *("pytest", "-p", "markdown_examples", "--doctest-modules", *ignored),
+        *("--pyargs", "softaxis", *pages, *session.posargs),
+        env={"PYTHONPATH": ".ci"},
+    )
 
 
 @nox.session
@@ -134,6 +137,13 @@ def demo(session: nox.Session) -> None:
     group = library.removeprefix("array_api_")  # the group of array_api_strict is called strict
     install(session, "demo", group)
     session.run("python", "examples/digits.py", library, *session.posargs[1:])
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what a dispatched call and the import cost; `nox` with no arguments leaves it out."""
+    install(session, "bench")
+    session.run("python", "asv_benchmarks/quick.py", *session.posargs)
 
 
 if __name__ == "__main__":

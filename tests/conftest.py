@@ -15,7 +15,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--all-cases",
         action="store_true",
-        help="run every case on every variant of the library, not a share of them on the later ones",
+        help="run every case of every test, also on the variants that run a share of them",
     )
     parser.addoption(
         "--library",
@@ -85,18 +85,20 @@ def lacking(item):
     library = parameters.get("xp")
     if library is None:
         return None
-    if any(not library.is_of(mark.args[0]) for mark in item.iter_markers("only")):
+    kinds = [mark.args[0] for mark in item.iter_markers("only")]
+    if any(not library.is_of(kind) for kind in kinds):
         return ""
     needs = [need for mark in item.iter_markers("needs") for need in mark.args]
     needs += [parameters["dtype"]] if "dtype" in parameters else []
-    if item.get_closest_marker("without_computing") is None:
+    shapes_suffice = item.get_closest_marker("without_computing") is not None
+    if not shapes_suffice or (library.refused and "sparse" not in kinds):
         needs.insert(0, "computing")
     reasons = (library.lacks(need) for need in needs)
     return next((reason for reason in reasons if reason is not None), None)
 
 
 def pytest_collection_modifyitems(config, items):
-    """Take out what a variant cannot run or leaves to another one, and count the reasons."""
+    """Take out what a variant cannot run or has no share in, and count the reasons."""
     kept, left_out = [], []
     cases = collections.Counter()
     for item in items:
@@ -105,7 +107,7 @@ def pytest_collection_modifyitems(config, items):
         if reason is None and library is not None and not config.getoption("--all-cases"):
             case = (item.path, item.originalname, library.name)
             if cases[case] % library.share:
-                reason = f"left to the first variant by {library.name} (--all-cases runs them)"
+                reason = f"{library.name} runs a share of the cases (--all-cases: all of them)"
             cases[case] += 1
         if reason is None:
             kept.append(item)

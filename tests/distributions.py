@@ -14,7 +14,7 @@ PLUGINS = Path(__file__).parent / "plugins"
 
 
 def write_metadata(plugin, site):
-    """Write what an installer writes about a plugin of ``tests/plugins``, from its pyproject.toml."""
+    """Write what an installer writes about a plugin, from its pyproject.toml."""
     project = tomllib.loads((PLUGINS / plugin / "pyproject.toml").read_text())["project"]
     name, version = project["name"], project["version"]
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"

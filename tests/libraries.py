@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+import softaxis
 
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
@@ -26,9 +27,10 @@ class ArrayLibrary:
     namespace = ""  # the module with the array API names
     dtypes: ClassVar[tuple[str, ...]] = ()
     default_float = "float64"
-    share = 1  # every how many-th case of a test runs; the first variant of a library runs all
+    share = 1  # every how many-th case of a test runs, where a call is slow or differs little
     computes = True  # False where there is no device, or where softaxis refuses
     why_not = ""
+    refused = False  # softaxis takes no array of it
     lazy = False  # values are not at hand when softaxis returns
     immutable = False  # `out=` is refused
     reads_values = True  # a wrong label can be seen, hence refused
@@ -143,12 +145,24 @@ class NumPy(ArrayLibrary):
 
 class ReadOnlyNumPy(NumPy):
     name = "numpy-read-only"
-    share = 2
+    share = 3
 
     def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
         array = np.array(array, dtype=self.dtype(dtype))
         array.flags.writeable = False
         return array
+
+
+class NumPyWithoutBackend(NumPy):
+    """NumPy arrays in the generic implementation, which other NumPy-like libraries run."""
+
+    name = "numpy-default"
+    share = 3
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        with softaxis.backend_opts(disable="numpy"):
+            yield
 
 
 class Strict(ArrayLibrary):
@@ -191,7 +205,7 @@ class StrictestFlags(Strict):
 
 class StrictWithoutFloat64(Strict):
     name = "strict-no-float64"
-    share = 2
+    share = 3
     device = "no_float64"
     default_float = "float32"
     dtypes = tuple(name for name in Strict.dtypes if name not in {"float64", "complex128"})
@@ -218,9 +232,11 @@ class Torch(ArrayLibrary):
 
 class Jax(ArrayLibrary):
     name = "jax"
+    share = 3
     namespace = "jax.numpy"
     dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
     immutable = True
+    reads_values = False  # it would wait for the device: calls return before they are done
     flushes_subnormals = True
     x64 = True
 
@@ -249,7 +265,7 @@ class Jax(ArrayLibrary):
 
 class JaxWithoutX64(Jax):
     name = "jax-no-x64"
-    share = 4
+    share = 7
     x64 = False
     default_float = "float32"
     dtypes = tuple(
@@ -263,9 +279,8 @@ class JaxJit(Jax):
     """JAX arrays, every call compiled."""
 
     name = "jax-jit"
-    share = 4
+    share = 5
     lazy = True
-    reads_values = False
     any_shape = False
 
     def __init__(self) -> None:
@@ -300,7 +315,7 @@ class JaxJit(Jax):
 
 class JaxJitWithoutX64(JaxJit):
     name = "jax-jit-no-x64"
-    share = 8
+    share = 11
     x64 = False
     default_float = "float32"
     dtypes = JaxWithoutX64.dtypes
@@ -388,7 +403,7 @@ class CuPyWithoutDevice(CuPy):
     why_not = "arrays have a shape and a dtype only: CuPy finds no GPU with its driver here"
 
     def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        array = np.ascontiguousarray(array)
+        array = np.array(array, order="C")
         memory = self.xp.cuda.UnownedMemory(array.ctypes.data, array.nbytes, array, device_id=0)
         pointer = self.xp.cuda.MemoryPointer(memory, 0)
         return self.xp.ndarray(array.shape, dtype=array.dtype, memptr=pointer)
@@ -408,6 +423,7 @@ class Sparse(ArrayLibrary):
     )
     computes = False
     why_not = "arrays are refused by softaxis, which would have to densify them"
+    refused = True
     immutable = True
 
     def dtype(self, name: str) -> Any:
@@ -442,7 +458,7 @@ class NdonnxModel(Ndonnx):
     """ONNX arrays without values: the call becomes a model, which onnxruntime runs."""
 
     name = "ndonnx-model"
-    share = 3
+    share = 5
     any_shape = False
 
     def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -473,7 +489,7 @@ class NdonnxModel(Ndonnx):
 
 
 LIBRARIES: dict[str, tuple[type[ArrayLibrary], ...]] = {
-    "numpy": (NumPy, ReadOnlyNumPy),
+    "numpy": (NumPy, ReadOnlyNumPy, NumPyWithoutBackend),
     "strict": (Strict, StrictestFlags, StrictWithoutFloat64),
     "torch": (Torch,),
     "jax": (Jax, JaxWithoutX64, JaxJit, JaxJitWithoutX64),

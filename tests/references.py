@@ -5,6 +5,8 @@ maximum only to spare digits: the sums carry enough of them (`_digits`) that 1 +
 from 1. `assert_accurate` compares and counts the error in eps of the result's dtype.
 """
 
+import functools
+
 import numpy as np
 from mpmath import MPContext
 
@@ -48,9 +50,12 @@ def _exp(difference):
 
 TINY["longdouble"] = exact(np.finfo(np.longdouble).tiny)
 
-# One row at a time. `kept` says which elements `where` leaves in.
+# One row at a time, as a tuple; many tests and variants come with the same one. `kept` says which
+# elements `where` leaves in.
+remembered = functools.lru_cache(maxsize=5000)
 
 
+@remembered
 def shares(row, kept, sink=None):
     """Compute softmax and log_softmax of one row, following the table of special rows."""
     inside = [z for z, k in zip(row, kept, strict=True) if k]
@@ -77,6 +82,7 @@ def shares(row, kept, sink=None):
     return probabilities, logs
 
 
+@remembered
 def log_of_sum(row, kept, weights=None, mean=False):
     """Compute (log|s|, sign s) of s = sum(w * exp(x)), or of the weighted mean."""
     weights = [mp.mpf(1)] * len(row) if weights is None else weights
@@ -103,6 +109,7 @@ def log_of_complex_sum(row, kept):
     return mp.log(mp.fsum(mp.exp(x) for x, k in zip(row, kept, strict=True) if k))
 
 
+@remembered
 def loss_and_slope(row, target, kept, class_weights=None, smoothing=0.0, z_loss=0.0):
     """Compute the cross-entropy of one row and its derivative in every logit."""
     if not any(kept):
@@ -149,7 +156,8 @@ def as_rows(array, shape, axis):
     kept = [i for i in range(len(shape)) if i not in axes]
     moved = np.broadcast_to(array, shape).transpose(*kept, *axes)
     count = int(np.prod([shape[i] for i in kept], dtype=int))
-    return moved.reshape(count, int(np.prod([shape[i] for i in axes], dtype=int)))
+    rows = moved.reshape(count, int(np.prod([shape[i] for i in axes], dtype=int)))
+    return [tuple(row.tolist()) for row in rows]
 
 
 def _from_rows(rows, shape, axis):
@@ -224,7 +232,7 @@ def cross_entropy(
     rows = as_rows(objects(logits), logits.shape, axis)
     kept = as_rows(np.asarray(True if where is None else where), logits.shape, axis)
     targets = as_rows(objects(target), logits.shape, axis)
-    factors = None if class_weights is None else list(objects(class_weights))
+    factors = None if class_weights is None else tuple(objects(class_weights))
     options = (factors, label_smoothing, z_loss)
     both = [loss_and_slope(*row, *options) for row in zip(rows, targets, kept, strict=True)]
     losses = _from_scalars([loss for loss, _ in both], logits.shape, axis, False)

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import softaxis
 from distributions import PLUGINS, entry_points, run
+
 from softaxis._dispatch import _registry
 
 CHECKOUT = Path(__file__).parents[1]
@@ -41,7 +41,9 @@ def test_the_static_table_is_what_is_published():
             if entry.group.startswith("softaxis.backends.")
         }
         assert installed == {
-            (group, name, value) for group, entries in groups.items() for name, value in entries.items()
+            (group, name, value)
+            for group, entries in groups.items()
+            for name, value in entries.items()
         }
 
 
@@ -124,7 +126,14 @@ print(json.dumps({"new": sorted(set(sys.modules) - before)}))
 """,
         site=tmp_path,
     )
-    costly = {"dataclasses", "inspect", "logging", "importlib.metadata", "array_api_compat", "numpy"}
+    costly = {
+        "dataclasses",
+        "inspect",
+        "logging",
+        "importlib.metadata",
+        "array_api_compat",
+        "numpy",
+    }
     assert not costly & set(seen["new"])
 
 

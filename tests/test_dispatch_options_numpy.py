@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 import softaxis
 from softaxis.backend import Backend, Capability, declined
 
@@ -162,7 +163,9 @@ def test_explanations_when_nothing_runs():
     assert "ran on: nothing" in str(explained)
 
 
-@pytest.mark.parametrize("function", [print, np.exp, softaxis.list_backends, lambda x: x, "softmax"])
+@pytest.mark.parametrize(
+    "function", [print, np.exp, softaxis.list_backends, lambda x: x, "softmax"]
+)
 def test_only_functions_of_softaxis_are_explained(function):
     with pytest.raises(TypeError, match="`function` must be a public function of softaxis"):
         softaxis.explain_dispatch(function, X)
@@ -178,7 +181,9 @@ def test_an_explained_call_raises_what_the_call_raises():
 def test_get_backend_runs_one_backend_behind_the_same_validation():
     numpy, default = softaxis.get_backend("numpy"), softaxis.get_backend("default")
     np.testing.assert_allclose(numpy.softmax(X), default.softmax(X), rtol=1e-15)
-    np.testing.assert_array_equal(default.softmax([1.0, 2.0]), default.softmax(np.array([1.0, 2.0])))
+    np.testing.assert_array_equal(
+        default.softmax([1.0, 2.0]), default.softmax(np.array([1.0, 2.0]))
+    )
     np.testing.assert_array_equal(numpy.softmax(X, axis=-2), numpy.softmax(X, axis=0))
     loss, grad = default.cross_entropy_and_grad(X, np.array([0, 1]), reduction="mean")
     assert loss.shape == ()
@@ -217,7 +222,12 @@ def test_the_listing():
     assert list(listed)[:6] == ["default", "numpy", "torch", "jax", "cupy", "dask"]
     ran()
     numpy = {status.name: status for status in softaxis.list_backends()}["numpy"]
-    assert (numpy.package, numpy.origin, numpy.state, numpy.reason) == ("numpy", "softaxis", "ready", "")
+    assert (numpy.package, numpy.origin, numpy.state, numpy.reason) == (
+        "numpy",
+        "softaxis",
+        "ready",
+        "",
+    )
     assert all(isinstance(record, Capability) for record in numpy.functions.values())
     default = listed["default"]
     assert default.state == "ready"
@@ -268,7 +278,9 @@ def test_a_task_inherits_the_options_it_was_started_under():
 
 
 def _in_a_child(queue):
-    queue.put([ran(), np.array_equal(softaxis.softmax(X), softaxis.get_backend("default").softmax(X))])
+    queue.put(
+        [ran(), np.array_equal(softaxis.softmax(X), softaxis.get_backend("default").softmax(X))]
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="NOT RUN: there is no fork here")

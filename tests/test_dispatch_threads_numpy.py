@@ -6,8 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import softaxis
 from distributions import run
+
+import softaxis
 
 X = np.array([[1.0, 2.0], [0.0, -1.0]])
 THREADS, ROUNDS = 8, 150
@@ -30,7 +31,7 @@ def in_threads(*targets):
         barrier.wait(60)
         try:
             target()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             errors.append(error)
 
     threads = [threading.Thread(target=run_one, args=(target,)) for target in targets]

@@ -65,8 +65,6 @@ def test_cupy_without_a_device_says_so_itself(xp):
 def test_the_backend_of_cupy_loads_without_a_device(xp):
     states = {status.name: status for status in softaxis.list_backends(load=True)}
     assert states["cupy"].state == "ready", states["cupy"].reason
-    assert states["cupy"].functions
-    assert callable(softaxis.get_backend("cupy").softmax)
 
 
 @pytest.mark.parametrize("function", ONE_ARRAY, ids=lambda f: f.__name__)

@@ -5,17 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-import softaxis
 from transformed import CASES, values
+
+import softaxis
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:`torch.jit.script` is deprecated"  # PyTorch's own forward mode does that
+    "ignore:`torch.jit.script(_method)?` is deprecated"  # PyTorch calls it itself
 )
 inf, nan = float("inf"), float("nan")
 every_case = pytest.mark.parametrize("case", CASES)
@@ -103,13 +103,8 @@ def test_compile_as_the_first_call_ever(tmp_path):
 def test_compile_with_a_compiler():
     """Inductor where there is a C++ compiler, and otherwise all but the code it would generate."""
     backend = "inductor" if shutil.which("g++") or shutil.which("clang++") else "aot_eager"
-    arrays = tensors()
-
-    def function(a):
-        loss = CASES["cross_entropy-everything"].call(a)
-        return loss, softaxis.softmax(a["x"], where=a["mask"], sink=a["sink"])
-
-    assert_same(compiled(function, backend=backend)(arrays), function(arrays), rtol=1e-12, atol=1e-14)
+    call, arrays = CASES["softmax-sink"].call, tensors()
+    assert_same(compiled(call, backend=backend)(arrays), call(arrays), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("case", ["softmax", "softmax-everything", "logsumexp", "cross_entropy"])
@@ -130,7 +125,8 @@ def test_compile_for_any_number_of_rows(case):
     program = compiled(call, dynamic=True)
     for rows in (4, 3, 7):
         arrays = {
-            name: torch.cat([a, a])[:rows] if a.shape[0] == 4 else a for name, a in tensors().items()
+            name: torch.cat([a, a])[:rows] if a.shape[0] == 4 else a
+            for name, a in tensors().items()
         }
         assert_same(program(arrays), call(arrays))
 
@@ -199,11 +195,7 @@ def checked(case):
 @smooth
 def test_first_derivatives_in_both_modes(case):
     function, given = checked(case)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert torch.autograd.gradcheck(
-            function, given, check_forward_ad=True, check_batched_grad=True
-        )
+    assert torch.autograd.gradcheck(function, given, check_forward_ad=True, check_batched_grad=True)
 
 
 @smooth
@@ -240,7 +232,9 @@ MASKED = {
         softaxis.logsumexp(x, axis=-1, where=mask), neginf=0.0
     ),
     "logsumexp-alone": lambda x, mask: softaxis.logsumexp(x, axis=-1, where=mask),
-    "logsumexp-weights": lambda x, mask: softaxis.logsumexp(x, axis=-1, where=mask, weights=1 + mask),
+    "logsumexp-weights": lambda x, mask: softaxis.logsumexp(
+        x, axis=-1, where=mask, weights=1 + mask
+    ),
     "logmeanexp": lambda x, mask: torch.nan_to_num(
         softaxis.logmeanexp(x, axis=-1, where=mask), nan=0.0
     ),
@@ -282,7 +276,9 @@ def test_masked_elements_have_no_influence_in_forward_mode(function):
     assert torch.isfinite(tangents[0]).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"where": [True, False]}, {"weights": [1.0, 2.0]}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"where": [True, False]}, {"weights": [1.0, 2.0]}], ids=str
+)
 def test_logsumexp_of_a_row_of_minus_infinities_has_gradient_zero(options):
     options = {name: torch.asarray(value) for name, value in options.items()}
     x = torch.tensor([[-inf, -inf], [0.0, 1.0]], dtype=torch.float64, requires_grad=True)

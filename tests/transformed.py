@@ -1,9 +1,10 @@
-"""Every public function as a pure function of a dict of arrays, for transformations to go through."""
+"""Every public function as a pure function of a dict of arrays, to be transformed."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
 import softaxis
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
 import softaxis
 from softaxis.backend import Backend
 
@@ -70,10 +71,8 @@ def seconds(function: Callable[..., object], x: object, number: int) -> float:
 
 
 def import_seconds(code: str = "import softaxis") -> float:
-    """Time an import in a fresh interpreter that has compiled it before, as an installed one has."""
-    script = (
-        f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
-    )
+    """Time an import in a fresh interpreter that finds it compiled, as an installed one does."""
+    script = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
     environment = os.environ | {
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPATH": str(Path(softaxis.__file__).parents[1]),

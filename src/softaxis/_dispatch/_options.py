@@ -16,6 +16,10 @@ Event: TypeAlias = "tuple[str, str, str, str]"
 """Identity of the function, name of the backend, "ran", "declined" or "raised", and why."""
 
 
+Choice: TypeAlias = "tuple[tuple[str, ...], frozenset[str]]"
+"""Names of backends in order of preference, and of those that do not run."""
+
+
 class Options(NamedTuple):
     """Names of backends in order of preference, names of those that never run, and a trace."""
 
@@ -26,7 +30,8 @@ class Options(NamedTuple):
 
 _process = [Options(prioritize=PRIORITIZED, disable=BLOCKED)]
 _override: ContextVar[Options | None] = ContextVar("softaxis_options", default=None)
-_live: list[object] = []
+_live: list[Choice] = []
+"""What the open blocks choose, of all threads."""
 _lock = threading.Lock()
 _on_change: list[Callable[[], None]] = []
 
@@ -39,6 +44,21 @@ def process_options() -> Options:
 def context_options() -> Options:
     """Return the options in force here; reads the ContextVar."""
     return _override.get() or _process[0]
+
+
+def traceable_options() -> Options:
+    """Return `context_options`, and let torch.compile, which cannot trace a ContextVar, read them.
+
+    It takes them as constant until other options are in force in some block.
+    """
+    return _constant_options(tuple(_live))
+
+
+def _constant_options(_: tuple[Choice, ...]) -> Options:
+    return context_options()
+
+
+_constant_options._dynamo_marked_constant = True  # type: ignore[attr-defined] # for torch.compile
 
 
 def is_overridden() -> bool:
@@ -106,19 +126,19 @@ def backend_opts(
         disable=outer.disable | frozenset(_as_names(disable, "disable")),
         trace=[] if trace else outer.trace,
     )
-    opened = object()
+    opened = (inner.prioritize, inner.disable)
     with _lock:
         _live.append(opened)
         _changed()
     if trace:
-        _backend._listeners.append(opened)  # the other half of `declined`
+        _backend._listeners.append(inner)  # the other half of `declined`
     token = _override.set(inner)
     try:
         yield inner.trace
     finally:
         _override.reset(token)
         if trace:
-            _backend._listeners.remove(opened)
+            _backend._listeners.remove(inner)
         with _lock:
             _live.remove(opened)
             _changed()

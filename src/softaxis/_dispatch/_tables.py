@@ -9,10 +9,10 @@ from softaxis._dispatch import _registry
 from softaxis._dispatch._calls import DEFAULT_CAPABILITY, Candidate, candidate, default, traced
 from softaxis._dispatch._options import (
     Options,
-    context_options,
     is_overridden,
     on_change,
     process_options,
+    traceable_options,
 )
 from softaxis._libraries import Library, library_of_type, refuse
 from softaxis.backend import Implementation
@@ -138,7 +138,7 @@ class _Undecided(dict[type, "tuple[Candidate, ...]"]):
         self.table = table
 
     def __missing__(self, cls: type) -> tuple[Candidate, ...]:
-        return self.table.decide(cls, context_options())
+        return self.table.decide(cls, traceable_options())
 
 
 def _unset(*_: Any, **__: Any) -> Any:

@@ -121,8 +121,13 @@ def _weighted(
     k = total(xp.where(top, terms, 0.0), axis, xp)
     rest = total(xp.where(top, 0.0, terms), axis, xp)
     y = shift + _log_abs_sum(k, rest, xp)
-    sign = xp.sign(k + rest)
+    sign = _sign(k + rest, xp)
     return _with_infinities(x, w, axis, m, xp.where(sign == 0, -_INF, y), sign, xp)
+
+
+def _sign(s: Array, xp: Namespace) -> Array:
+    """-1, 0, 1 or NaN. (`sign` of array-api-compat assigns through a mask, which vmap cannot.)"""
+    return xp.where(s > 0, 1.0, xp.where(s < 0, -1.0, s))
 
 
 def _log_abs_sum(k: Array, rest: Array, xp: Namespace) -> Array:
@@ -138,8 +143,8 @@ def _with_infinities(
 ) -> tuple[Array, Array]:
     """+inf among x decides the sum by the sign of its weight; two opposite ones are NaN."""
     infinite = x == _INF
-    high = maximum(xp.where(infinite, xp.sign(w), -1.0), axis, xp)
-    low = -maximum(xp.where(infinite, -xp.sign(w), -1.0), axis, xp)
+    high = maximum(xp.where(infinite, _sign(w, xp), -1.0), axis, xp)
+    low = -maximum(xp.where(infinite, -_sign(w, xp), -1.0), axis, xp)
     sign = xp.where(m == _INF, xp.where(high == low, high, _NAN), sign)
     y = xp.where(m == _INF, xp.where(high == low, m, _NAN), y)
     return xp.where(m == -_INF, -_INF, y), xp.where(m == -_INF, 0.0, sign)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array_api_compat.torch as xp
 import torch
+from torch.autograd.forward_ad import unpack_dual
 
 from softaxis._libraries._record import Array, Library
 
@@ -21,7 +22,9 @@ def _readable(x: Array) -> bool:
 
 
 def _differentiating(x: Array) -> bool:
-    return bool(x.requires_grad) and torch.is_grad_enabled()
+    if x.requires_grad and torch.is_grad_enabled():
+        return True
+    return not _tracing(x) and unpack_dual(x).tangent is not None  # forward mode
 
 
 LIBRARY = Library(

@@ -1,6 +1,7 @@
 """A backend that is right where it computes, and computes nonsense where it declines."""
 
 import numpy as np
+
 from softaxis.backend import Backend, declined
 
 backend = Backend("careless", types=(np.ndarray,))

@@ -1,6 +1,7 @@
 """A backend that works and has limits: it lacks a newer keyword, and its record has conditions."""
 
 import numpy as np
+
 from softaxis.backend import Backend, declined
 
 backend = Backend("good", types=(np.ndarray,))

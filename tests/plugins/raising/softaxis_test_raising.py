@@ -1,6 +1,7 @@
 """A backend that raises while it computes."""
 
 import numpy as np
+
 from softaxis.backend import Backend
 
 backend = Backend("raising", types=(np.ndarray,))

@@ -1,6 +1,7 @@
 """One of two backends for arrays of a package that has no first-party backend."""
 
 import array_api_strict
+
 from softaxis.backend import Backend
 
 backend = Backend("rival_one", types=(type(array_api_strict.asarray(0)),))

@@ -1,6 +1,7 @@
 """A package that derives arrays from NumPy's, and the backend for them."""
 
 import numpy as np
+
 from softaxis.backend import Backend
 
 
