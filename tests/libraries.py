@@ -372,7 +372,7 @@ class DaskInChunks(Dask):
     """Dask arrays cut into blocks of uneven length on every axis."""
 
     name = "dask-chunked"
-    share = 2
+    share = 5
 
     def chunks(self, shape: tuple[int, ...]) -> Any:
         return tuple(

@@ -32,8 +32,10 @@ def _sum(
         where = _arguments.mask(where, x)
     if dtype is not None:
         dtype = _arguments.real_dtype(dtype, x)
-    _arguments.flag(keepdims, "keepdims")
-    _arguments.flag(return_sign, "return_sign")
+    if keepdims is not False:
+        _arguments.flag(keepdims, "keepdims")
+    if return_sign is not False:
+        _arguments.flag(return_sign, "return_sign")
     if out is not None:
         shape = reduced_shape(tuple(x.shape), axis, keepdims)
         out = _arguments.output(out, x, shape, dtype)

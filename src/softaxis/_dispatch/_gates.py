@@ -7,6 +7,7 @@ what can differ from one array of the type to the next.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from math import prod
 from typing import Any, TypeAlias
 
@@ -27,13 +28,11 @@ def gate(capability: Capability, library: Library) -> Gate | None:
     kinds = capability.devices
     if kinds is not None and (library.device is not on_cpu or "cpu" not in kinds):
         checks.append(_device_gate(kinds, library))
-    if len(checks) < 2:
-        return checks[0] if checks else None
+    return reduce(_both, checks) if checks else None
 
-    def admits(x: Any) -> bool:
-        return all(passes(x) for passes in checks)
 
-    return admits
+def _both(first: Gate, second: Gate) -> Gate:
+    return lambda x: first(x) and second(x)
 
 
 def _dtype_gate(names: tuple[str, ...]) -> Gate:
