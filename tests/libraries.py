@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+
 import softaxis
 
 SIGNED = ("int8", "int16", "int32", "int64")
@@ -35,6 +36,7 @@ class ArrayLibrary:
     immutable = False  # `out=` is refused
     reads_values = True  # a wrong label can be seen, hence refused
     flushes_subnormals = False
+    steady = True  # exp of a number does not depend on where in an array it stands
     any_shape = True  # a new shape costs nothing
     strided = False  # views keep strides of their own
 
@@ -62,6 +64,7 @@ class ArrayLibrary:
             "writing": (not self.immutable, "arrays cannot be written"),
             "reading": (self.reads_values, "does not show values before they are computed"),
             "strides": (self.strided, "keeps no strides"),
+            "steady bits": (self.steady, "rounds exp by the position in the array"),
             "many shapes": (self.any_shape, "compiles anew for every shape"),
             "subnormals": (not self.flushes_subnormals, "flushes subnormal numbers to 0"),
         }
@@ -112,7 +115,7 @@ class ArrayLibrary:
         return isinstance(result, type(self.xp.asarray(1.0)))
 
     def numpy(self, result: Any) -> Any:
-        """Bring a result back to NumPy; it has to be an array of this library, or a tuple of them."""
+        """Bring a result, an array of this library or a tuple of them, back to NumPy."""
         if isinstance(result, tuple):
             return tuple(self.numpy(part) for part in result)
         assert self.holds(result), f"{type(result)} is no array of {self.name}"
@@ -168,9 +171,7 @@ class NumPyWithoutBackend(NumPy):
 class Strict(ArrayLibrary):
     name = "strict"
     namespace = "array_api_strict"
-    dtypes = tuple(
-        name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"}
-    )
+    dtypes = tuple(name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"})
     flags: ClassVar[dict[str, Any]] = {}
     device = "CPU_DEVICE"
 
@@ -269,9 +270,7 @@ class JaxWithoutX64(Jax):
     x64 = False
     default_float = "float32"
     dtypes = tuple(
-        name
-        for name in Jax.dtypes
-        if name not in {"float64", "complex128", "int64", "uint64"}
+        name for name in Jax.dtypes if name not in {"float64", "complex128", "int64", "uint64"}
     )
 
 
@@ -418,9 +417,7 @@ class CuPyWithoutDevice(CuPy):
 class Sparse(ArrayLibrary):
     name = "sparse"
     namespace = "sparse"
-    dtypes = tuple(
-        name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"}
-    )
+    dtypes = tuple(name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"})
     computes = False
     why_not = "arrays are refused by softaxis, which would have to densify them"
     refused = True
@@ -437,6 +434,7 @@ class Ndonnx(ArrayLibrary):
     """ONNX arrays that hold a constant, folded while the graph is built."""
 
     name = "ndonnx"
+    share = 23
     namespace = "ndonnx"
     dtypes = tuple(
         name
@@ -444,7 +442,7 @@ class Ndonnx(ArrayLibrary):
         if name not in {"bfloat16", "longdouble", "complex64", "complex128"}
     )
     lazy = True
-    immutable = True
+    steady = False  # onnxruntime, float64: other bits in the vectorised part than at the end
     reads_values = False
 
     def dtype_name(self, array: Any) -> str:
@@ -458,7 +456,7 @@ class NdonnxModel(Ndonnx):
     """ONNX arrays without values: the call becomes a model, which onnxruntime runs."""
 
     name = "ndonnx-model"
-    share = 5
+    share = 11
     any_shape = False
 
     def call(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -61,9 +61,8 @@ def shares(row, kept, sink=None):
     inside = [z for z, k in zip(row, kept, strict=True) if k]
     joined = inside if sink is None else [*inside, sink]
     outcome = None
-    if any(mp.isnan(z) for z in joined) or any(z == INF for z in inside):
-        outcome = (NAN, NAN)
-    elif all(z == -INF for z in joined):
+    spoilt = any(mp.isnan(z) for z in joined) or any(z == INF for z in inside)
+    if spoilt or all(z == -INF for z in joined):
         outcome = (NAN, NAN)
     elif all(z == -INF for z in inside):
         outcome = (ZERO, -INF)
@@ -287,7 +286,9 @@ def assert_accurate(actual, expected, dtype, *, bound, scale=None, flushed=False
             allowed = allowed + (tiny if flushed else bound[index] * eps * tiny)
         if error > allowed:
             counted = mp.nstr(error / (eps * scale[index]), 4) if scale[index] else "inf"
-            raise AssertionError(f"{where}: off by {counted} eps, {float(bound[index]):.3g} allowed")
+            raise AssertionError(
+                f"{where}: off by {counted} eps, {float(bound[index]):.3g} allowed"
+            )
 
 
 def softmax_bound(x, axis=-1, where=None, temperature=None, sink=None):
@@ -315,9 +316,13 @@ def _distances(x, axis, where, temperature, sink):
     below, gaps = [], []
     for row, inside, extra in zip(rows, kept, sinks, strict=True):
         others = [] if extra is None or extra == -INF else [extra]
-        finite = sorted([z for z, k in zip(row, inside, strict=True) if k and mp.isfinite(z)] + others)
+        finite = sorted(
+            [z for z, k in zip(row, inside, strict=True) if k and mp.isfinite(z)] + others
+        )
         top = finite[-1] if finite else ZERO
         gap = finite[-1] - finite[-2] if len(finite) > 1 else ZERO
-        below.append([top - z if k and mp.isfinite(z) else ZERO for z, k in zip(row, inside, strict=True)])
+        below.append(
+            [top - z if k and mp.isfinite(z) else ZERO for z, k in zip(row, inside, strict=True)]
+        )
         gaps.append([gap if k and z == top else ZERO for z, k in zip(row, inside, strict=True)])
     return _from_rows(below, x.shape, axis), _from_rows(gaps, x.shape, axis)

@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, spread
+
+import softaxis
 
 PAIRS = [
     (function, reference, bound)
@@ -109,9 +110,7 @@ def test_relative_accuracy_where_one_element_dominates(xp, gap, dtype):
         expected, _ = ref.logsumexp(xp.numpy(x))
         result = xp.numpy(xp.call(softaxis.logsumexp)(x))
         # exp(-gap) itself is known to gap eps in the arithmetic of the dtype
-        ref.assert_accurate(
-            result, expected, dtype, bound=8 + gap, flushed=xp.flushes_subnormals
-        )
+        ref.assert_accurate(result, expected, dtype, bound=8 + gap, flushed=xp.flushes_subnormals)
         result = xp.numpy(xp.call(softaxis.log_softmax)(x))
         ref.assert_accurate(
             result,
@@ -140,9 +139,7 @@ def test_a_row_of_some_thousand_elements_in_float64(xp, axis):
     x = xp.asarray(values if axis == 0 else values.T, "float64")
     for function, reference, bound in PAIRS:
         result = xp.numpy(xp.call(function)(x, axis=axis)).reshape(-1)
-        ref.assert_accurate(
-            result, reference(values[:, 0]), "float64", bound=bound(values[:, 0])
-        )
+        ref.assert_accurate(result, reference(values[:, 0]), "float64", bound=bound(values[:, 0]))
     expected, _ = ref.logsumexp(values)
     result = xp.numpy(xp.call(softaxis.logsumexp)(x))
     ref.assert_accurate(result, expected, "float64", bound=8, scale=max(1, np.max(values)))
@@ -205,9 +202,7 @@ def test_cross_entropy(xp, dtype):
         losses, slopes = ref.cross_entropy(xp.numpy(x), target)
         gaps = ref.log_softmax_bound(xp.numpy(x))[target == 1]
         loss, grad = xp.numpy(xp.call(softaxis.cross_entropy_and_grad)(x, xp.asarray(labels)))
-        ref.assert_accurate(
-            loss, losses, dtype, bound=gaps, flushed=xp.flushes_subnormals
-        )
+        ref.assert_accurate(loss, losses, dtype, bound=gaps, flushed=xp.flushes_subnormals)
         ref.assert_accurate(grad, slopes, dtype, bound=8, scale=1)
 
 

@@ -5,8 +5,9 @@ import operator
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import AXES, spread
+
+import softaxis
 
 NORMALIZERS = [
     (softaxis.softmax, ref.softmax),
@@ -117,7 +118,9 @@ def test_an_axis_out_of_range(xp, function, shape, axis, named, dimensions):
 
 @pytest.mark.without_computing
 @pytest.mark.parametrize("function", AXIS_FUNCTIONS, ids=operator.attrgetter("__name__"))
-@pytest.mark.parametrize("axis", [True, False, 0.0, 1.5, "0", (0, True), (0, 1.0), [0, 1]], ids=repr)
+@pytest.mark.parametrize(
+    "axis", [True, False, 0.0, 1.5, "0", (0, True), (0, 1.0), [0, 1]], ids=repr
+)
 def test_an_axis_that_is_no_integer(xp, function, axis):
     x = xp.asarray(np.zeros((2, 3)))
     with pytest.raises(TypeError, match="`axis`"):

@@ -5,9 +5,10 @@ import inspect
 import numpy as np
 import pytest
 import references as ref
+from cases import spread
+
 import softaxis
 import softaxis.compat.scipy as compat
-from cases import spread
 
 inf, nan = float("inf"), float("nan")
 scipy_only = pytest.mark.needs_package("scipy")
@@ -30,9 +31,9 @@ def test_signatures(name):
 
     assert described(ours) == described(theirs)
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    for name, parameter in theirs.parameters.items():
+    for argument, parameter in theirs.parameters.items():
         if parameter.kind == positional:
-            assert ours.parameters[name].kind == positional
+            assert ours.parameters[argument].kind == positional
 
 
 @scipy_only

@@ -5,6 +5,7 @@ import operator
 import numpy as np
 import pytest
 import references as ref
+
 import softaxis
 
 REAL_OF = {"complex64": "float32", "complex128": "float64"}
@@ -128,7 +129,7 @@ def test_the_mathematics_agree_with_the_real_functions(xp):
     ids=operator.attrgetter("__name__"),
 )
 def test_the_rest_refuses(xp, function):
-    with pytest.raises(TypeError, match="`x`.*complex"):
+    with pytest.raises(TypeError, match=r"`x`.*complex"):
         function(xp.asarray([1 + 2j, 1j]))
 
 
@@ -136,5 +137,5 @@ def test_the_rest_refuses(xp, function):
 def test_the_losses_refuse(xp):
     logits, labels = xp.asarray([[1 + 2j, 1j]]), xp.asarray([0])
     for function in (softaxis.cross_entropy, softaxis.cross_entropy_and_grad):
-        with pytest.raises(TypeError, match="`logits`.*complex"):
+        with pytest.raises(TypeError, match=r"`logits`.*complex"):
             function(logits, labels)

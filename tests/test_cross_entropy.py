@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, INTEGERS, spread
+
+import softaxis
 
 inf, nan = float("inf"), float("nan")
 LOGITS = spread((5, 4))
@@ -112,7 +113,7 @@ def test_rows_that_do_not_sum_to_1_weigh_the_loss(xp):
         {"where": MASK, "z_loss": 0.5},
         {"where": MASK, "class_weights": CLASS_WEIGHTS, "label_smoothing": 0.2, "z_loss": 0.1},
     ],
-    ids=lambda options: "+".join(options),
+    ids="+".join,
 )
 @pytest.mark.parametrize("soft", [False, True])
 def test_the_options(xp, options, soft):
@@ -371,8 +372,6 @@ def test_the_reference_gradient_is_the_derivative_of_the_reference_loss():
         for sign in (1, -1):
             moved = np.array([row])
             moved[0, j] += sign * step
-            loss, _ = ref.cross_entropy(
-                moved, target, where=[True, True, False, True], **options
-            )
+            loss, _ = ref.cross_entropy(moved, target, where=[True, True, False, True], **options)
             ends.append(loss[0])
         assert abs((ends[0] - ends[1]) / (2 * step) - slopes[0, j]) < 1e-10

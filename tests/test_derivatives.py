@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import AXES, FLOATS, ROWS, spread
+
+import softaxis
 
 inf, nan = float("inf"), float("nan")
 SOFTMAX = [softaxis.softmax_vjp, softaxis.softmax_jvp]
@@ -162,9 +163,7 @@ def test_masked_elements_have_derivative_zero(xp, direction):
             result = xp.numpy(xp.call(product)(y, v))
             assert not result[~where].any()
             alone = xp.numpy(
-                xp.call(product)(
-                    xp.call(forward)(xp.asarray([0.5, 1.0])), xp.asarray([1.0, 2.0])
-                )
+                xp.call(product)(xp.call(forward)(xp.asarray([0.5, 1.0])), xp.asarray([1.0, 2.0]))
             )
             eps = ref.EPS[xp.dtype_name(x)]
             np.testing.assert_allclose(result[0, :2], alone, rtol=8 * eps, atol=8 * eps)
@@ -230,9 +229,7 @@ def test_logsumexp_products_under_mask_and_weights(xp):
     lse = xp.call(softaxis.logsumexp)(x, **options)
     share = np.array([3 * np.exp(0.5), 0.5 * np.exp(1.0), 0.0])
     expected = [share / share.sum(), [0.0] * 3]
-    result = xp.numpy(
-        xp.call(softaxis.logsumexp_vjp)(x, lse, xp.asarray([1.0, 1.0]), **options)
-    )
+    result = xp.numpy(xp.call(softaxis.logsumexp_vjp)(x, lse, xp.asarray([1.0, 1.0]), **options))
     np.testing.assert_allclose(result, expected, rtol=1e-5)
     t = xp.asarray([[1.0, 2.0, nan]] * 2)
     result = xp.numpy(xp.call(softaxis.logsumexp_jvp)(x, lse, t, **options))

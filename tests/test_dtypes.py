@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, INTEGERS, spread
+
+import softaxis
 
 ALL = [
     softaxis.softmax,

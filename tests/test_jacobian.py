@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, ROWS, spread
+
+import softaxis
 
 
 def jacobian(p):
@@ -70,7 +71,9 @@ def test_a_matrix_times_a_direction_is_the_jvp(xp):
     np.testing.assert_allclose(product, expected, rtol=0, atol=64 * ref.EPS[xp.dtype_name(p)])
 
 
-@pytest.mark.parametrize(("shape", "result"), [((0,), (0, 0)), ((0, 3), (0, 3, 3)), ((3, 0), (3, 0, 0))])
+@pytest.mark.parametrize(
+    ("shape", "result"), [((0,), (0, 0)), ((0, 3), (0, 3, 3)), ((3, 0), (3, 0, 0))]
+)
 def test_nothing(xp, shape, result):
     p = xp.asarray(np.zeros(shape))
     assert xp.numpy(xp.call(softaxis.softmax_jacobian)(p)).shape == result

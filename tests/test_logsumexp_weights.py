@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, spread
+
+import softaxis
 
 inf, nan = float("inf"), float("nan")
 
 
-@pytest.mark.parametrize(
-    "shape", [(), (1,), (4,), (3, 1), (1, 4), (3, 4)], ids=str
-)
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 1), (1, 4), (3, 4)], ids=str)
 @pytest.mark.parametrize("axis", [0, 1, (0, 1), ()], ids=str)
 def test_positive_weights(xp, shape, axis):
     x, w = xp.asarray(spread((3, 4))), xp.asarray(np.exp(spread(shape, seed=1)))
@@ -21,9 +20,7 @@ def test_positive_weights(xp, shape, axis):
         expected, _ = ref.logsumexp(
             xp.numpy(x), axis, weights=np.broadcast_to(xp.numpy(w), (3, 4)), mean=mean
         )
-        ref.assert_accurate(
-            xp.numpy(result), expected, xp.dtype_name(x), bound=8, scale=20
-        )
+        ref.assert_accurate(xp.numpy(result), expected, xp.dtype_name(x), bound=8, scale=20)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -31,9 +28,7 @@ def test_every_dtype(xp, dtype):
     x, w = xp.asarray(spread((5, 6)), dtype), xp.asarray(np.exp(spread(6, seed=1)), dtype)
     result = xp.call(softaxis.logsumexp)(x, axis=1, weights=w)
     assert xp.dtype_name(result) == dtype
-    expected, _ = ref.logsumexp(
-        xp.numpy(x), 1, weights=np.broadcast_to(xp.numpy(w), (5, 6))
-    )
+    expected, _ = ref.logsumexp(xp.numpy(x), 1, weights=np.broadcast_to(xp.numpy(w), (5, 6)))
     ref.assert_accurate(xp.numpy(result), expected, dtype, bound=8, scale=10)
 
 

@@ -5,8 +5,9 @@ import operator
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, spread
+
+import softaxis
 
 NORMALIZERS = [
     softaxis.softmax,
@@ -143,7 +144,7 @@ def test_something_that_is_no_array(xp, function, wrong):
 def test_an_immutable_library_refuses(xp):
     x = xp.asarray([1.0, 2.0])
     for function in OUT_FUNCTIONS:
-        with pytest.raises(TypeError, match="`out`.*immutable"):
+        with pytest.raises(TypeError, match=r"`out`.*immutable"):
             xp.call(function)(x, out=x)
 
 

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, INTEGERS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+import softaxis
 
 pytestmark = pytest.mark.needs("many shapes")
 inf, nan = float("inf"), float("nan")
@@ -205,9 +206,7 @@ def test_hardmax_marks_one_maximum_of_every_row(xp, data):
 @given(data=st.data())
 def test_sigmoid_of_x_and_of_minus_x_sum_to_1(xp, data):
     x, dtype, _ = data.draw(inputs(xp))
-    total = sum(
-        xp.numpy(xp.call(softaxis.sigmoid)(a)).astype(np.float64) for a in (x, -x)
-    )
+    total = sum(xp.numpy(xp.call(softaxis.sigmoid)(a)).astype(np.float64) for a in (x, -x))
     assert (np.abs(total - 1) <= 4 * eps_in_float64(dtype)).all()
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import softaxis
 
 SIGNATURES = {
@@ -28,7 +29,7 @@ SIGNATURES = {
     "log_softmax_jvp": "(logp, t, /, *, axis=-1)",
     "softmax_jacobian": "(p, /, *, axis=-1)",
 }
-SIGNATURES |= {name: SIGNATURES["softmax"] for name in ("log_softmax", "softmin")}
+SIGNATURES |= dict.fromkeys(("log_softmax", "softmin"), SIGNATURES["softmax"])
 SIGNATURES["log_sigmoid"] = SIGNATURES["sigmoid"]
 SIGNATURES["cross_entropy_and_grad"] = SIGNATURES["cross_entropy"]
 DERIVATIVES_OF_LOGSUMEXP = {

@@ -4,8 +4,9 @@ import importlib
 
 import numpy as np
 import pytest
-import softaxis
 from libraries import CuPyWithoutDevice, Sparse
+
+import softaxis
 
 NORMALIZERS = [softaxis.softmax, softaxis.log_softmax, softaxis.softmin]
 ONE_ARRAY = [
@@ -96,7 +97,7 @@ def test_matrices_are_refused_with_a_hint(function):
     ids=lambda x: x.dtype.kind,
 )
 def test_dtypes_that_are_no_numbers(function, x):
-    with pytest.raises(TypeError, match="`(x|p)`"):
+    with pytest.raises(TypeError, match=r"`(x|p)`"):
         function(x)
 
 

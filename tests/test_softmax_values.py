@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, ROWS, extreme_rows, spread
+
+import softaxis
 
 
 @pytest.mark.parametrize(

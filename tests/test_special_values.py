@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import EMPTY_AXES, FLOATS, SPECIAL_ROWS, extreme_rows, inf, nan
+
+import softaxis
 
 SPECIAL = pytest.mark.parametrize(
     ("row", "p", "logp", "total", "mean"), SPECIAL_ROWS.values(), ids=SPECIAL_ROWS

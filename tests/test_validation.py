@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 import softaxis
 
 NAMED = operator.attrgetter("__name__")
@@ -87,7 +88,7 @@ def test_weights_that_are_no_numbers(xp, function, wrong):
 def test_a_dtype_that_is_not_real_floating(xp, function, dtype):
     if not xp.has_dtype(dtype):
         dtype = "int64"
-    with pytest.raises(TypeError, match=rf"`dtype`.*{dtype}"):
+    with pytest.raises(TypeError, match=rf"(?i)`dtype`.*{dtype}"):
         function(real(xp), dtype=xp.dtype(dtype))
 
 
@@ -98,16 +99,14 @@ def test_a_dtype_that_is_no_dtype(xp, function, wrong):
         function(real(xp), dtype=wrong)
 
 
-@pytest.mark.parametrize(
-    "function", [*WITH_DTYPE, softaxis.softmax_jacobian], ids=NAMED
-)
+@pytest.mark.parametrize("function", [*WITH_DTYPE, softaxis.softmax_jacobian], ids=NAMED)
 @pytest.mark.parametrize(
     "wrong",
     [None, "text", object(), {1.0, 2.0}, {"a": 1.0}, ["a", "b"], [[1.0], [1.0, 2.0]], [None, 1.0]],
     ids=repr,
 )
 def test_something_that_is_no_array(function, wrong):
-    with pytest.raises((TypeError, ValueError), match="`(x|p)`"):
+    with pytest.raises((TypeError, ValueError), match=r"`(x|p)`"):
         function(wrong)
 
 
@@ -245,7 +244,7 @@ def test_everything_but_the_arrays_is_keyword_only(xp):
     for function in [*WITH_DTYPE, softaxis.softmax_jacobian]:
         with pytest.raises(TypeError, match="positional"):
             function(x, -1)
-        with pytest.raises(TypeError, match="positional|keyword"):
+        with pytest.raises(TypeError, match=r"positional|keyword"):
             function(x=x)
     for function in LOSSES:
         with pytest.raises(TypeError, match="positional"):
@@ -281,7 +280,7 @@ def test_numpy_among_the_arguments_of_another_library(xp):
     ]:
         with pytest.raises(TypeError, match=rf"`{name}`.*numpy"):
             function(x, **{name: foreign})
-    with pytest.raises(TypeError, match="`labels`.*numpy"):
+    with pytest.raises(TypeError, match=r"`labels`.*numpy"):
         softaxis.cross_entropy(x, np.zeros(3, dtype=int))
-    with pytest.raises(TypeError, match="`g`.*numpy"):
+    with pytest.raises(TypeError, match=r"`g`.*numpy"):
         softaxis.softmax_vjp(x, np.zeros((3, 4)))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import references as ref
-import softaxis
 from cases import FLOATS, spread
+
+import softaxis
 
 inf, nan = float("inf"), float("nan")
 MASKS = {
@@ -91,7 +92,9 @@ def test_integers_can_be_masked(xp):
     result = xp.call(softaxis.softmax)(x, where=where)
     assert xp.dtype_name(result) == xp.default_float
     expected = [0.0, *ref.softmax([1.0, 2.0])]
-    ref.assert_accurate(xp.numpy(result), np.array(expected, dtype=object), xp.default_float, bound=5)
+    ref.assert_accurate(
+        xp.numpy(result), np.array(expected, dtype=object), xp.default_float, bound=5
+    )
 
 
 def test_keepdims(xp):

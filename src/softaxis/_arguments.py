@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from softaxis._axes import Axis, is_broadcastable, is_same_shape, reduced_shape
-from softaxis._dtypes import DType, floating_dtype, kind
+from softaxis._dtypes import DType, device_of, floating_dtype, kind
 from softaxis._libraries import Array, adopt, library_of
 
 REAL = ("real floating", "integral", "bool")
@@ -166,10 +166,20 @@ def _is_writeable(out: Array) -> bool:
 
 
 def weights(value: Any, x: Array, kinds: tuple[str, ...] = NUMBERS) -> Array:
-    """Return `weights` as an array that broadcasts to `x`."""
+    """Return `weights`, an array or a number, as an array that broadcasts to `x`."""
+    if isinstance(value, (int, float, complex)) and not isinstance(value, bool):
+        value = _filled(value, x)
     found = same_library(value, "weights", x)
     check_kind(found, "weights", kinds)
     return broadcastable(found, "weights", tuple(x.shape), "the shape of `x`")
+
+
+def _filled(value: complex, x: Array) -> Array:
+    xp = library_of(x).xp
+    dtype = floating_dtype(x, xp)
+    if isinstance(value, complex):
+        dtype = xp.result_type(dtype, xp.complex64)
+    return xp.full((), value, dtype=dtype, device=device_of(x))
 
 
 def of_shape(value: Any, name: str, x: Array, shape: tuple[int, ...], like: str) -> Array:

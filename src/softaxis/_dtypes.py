@@ -32,7 +32,7 @@ def _kind(dtype: DType, xp: Namespace) -> str:
         try:
             if xp.isdtype(dtype, name):
                 return name
-        except (TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):  # what libraries say to what is no dtype
             return ""
     return ""
 

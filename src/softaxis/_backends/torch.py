@@ -3,8 +3,8 @@
 Native log_softmax, logsumexp and cross_entropy lose what stands next to a probability of 1
 (``log_softmax([0, -20])[0]`` is 0 in float32) and are not used. Native softmax is right, but it
 adds the terms of a row one after the other in each vector lane, and over any axis but the last
-in a single chain: measured, 0.7 of the bound at 4,096 terms of a last axis, 1.2 at 100,000, and
-24,000 at 10^7 terms of the first axis.
+in a single chain: measured, 8 times the bound with one large term before 2,000 small ones, and
+24,000 times with 10^7 terms along the first axis.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from softaxis.backend import Backend, declined
 backend = Backend("torch", types=(Tensor,))
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
-_LONG = 4096
+_LONG = 32
 """From here on the sum is taken again, pairwise."""
 
 

@@ -9,7 +9,7 @@ from softaxis._dispatch import _registry
 from softaxis._dispatch._calls import Candidate, candidate
 from softaxis._dispatch._gates import Call
 from softaxis._dispatch._tables import Table, tables
-from softaxis._libraries import Library, library_of_type, refuse
+from softaxis._libraries import Library, library_of_type
 from softaxis.backend import Backend, Implementation, _listeners, _reason
 
 
@@ -76,7 +76,6 @@ class _Forced:
         self.entries = self
 
     def __getitem__(self, cls: type) -> tuple[Candidate, ...]:
-        refuse(cls)
         return ((None, self._run),)
 
     def _run(self, x: Any, /, *arrays: Any, **arguments: Any) -> Any:

@@ -14,7 +14,7 @@ from softaxis._dispatch._options import (
     process_options,
     traceable_options,
 )
-from softaxis._libraries import Library, library_of_type, refuse
+from softaxis._libraries import Library, library_of_type
 from softaxis.backend import Implementation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +68,6 @@ class Table:
 
     def implementations(self, cls: type, options: Options) -> list[Implementation]:
         """Return the implementations to try for arrays of type `cls`, in order."""
-        refuse(cls)
         found: list[Implementation] = []
         for name in options.prioritize:
             if name not in options.disable:

@@ -63,9 +63,11 @@ def masked(x: Array, where: Array | None, xp: Namespace) -> Array:
 
 
 def maximum(x: Array, axis: Axis, xp: Namespace) -> Array:
-    """Return the maximum over `axis` with dimensions kept; -inf over no elements."""
-    axes = as_tuple(axis)
-    if any(x.shape[i] == 0 for i in axes):
+    """Return the maximum over `axis` with dimensions kept; -inf over no elements.
+
+    Libraries refuse a maximum over nothing, and Dask one that leaves nothing as well.
+    """
+    if 0 in x.shape:
         return xp.sum(x, axis=axis, keepdims=True) - _INF
     return xp.max(x, axis=axis, keepdims=True)
 

@@ -2,7 +2,6 @@
 
 from softaxis._libraries._lookup import adopt, library_of, library_of_type
 from softaxis._libraries._record import Array, Library, Namespace, never, on_cpu
-from softaxis._libraries._refusals import refuse
 
 __all__ = [
     "Array",
@@ -13,5 +12,4 @@ __all__ = [
     "library_of_type",
     "never",
     "on_cpu",
-    "refuse",
 ]

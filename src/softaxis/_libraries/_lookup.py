@@ -23,7 +23,7 @@ def library_of_type(cls: type) -> Library | None:
 
 
 def _learn(x: Array, name: str) -> Library:
-    refuse(type(x))
+    refuse(type(x), name)
     library = _known(x) or _other(x)
     if library is None:
         raise TypeError(

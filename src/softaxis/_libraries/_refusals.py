@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 
-def refuse(cls: type) -> None:
+def refuse(cls: type, name: str) -> None:
     """Raise TypeError with the way out for array-like types whose meaning would be lost."""
     hint = _refusal(cls)
     if hint:
-        raise TypeError(f"softaxis does not take {type_name(cls)}: {hint}")
+        raise TypeError(f"`{name}` must be a plain array, got {type_name(cls)}: {hint}")
 
 
 def _refusal(cls: type) -> str:
