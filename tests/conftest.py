@@ -73,6 +73,13 @@ def xp(request):
         yield request.param
 
 
+def pytest_runtest_teardown(item, nextitem):
+    """Let the libraries forget after each file what its tests made them keep."""
+    if nextitem is None or nextitem.path != item.path:
+        for variant in item.config.stash[VARIANTS]:
+            variant.forget()
+
+
 def lacking(item):
     """Say why a test cannot run on its variant of the library; None if it can.
 

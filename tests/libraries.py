@@ -51,6 +51,9 @@ class ArrayLibrary:
         """Hold the flags of the variant during one test."""
         yield
 
+    def forget(self) -> None:
+        """Drop what the library keeps of the calls made so far."""
+
     def has_dtype(self, name: str) -> bool:
         return name in self.dtypes
 
@@ -233,7 +236,7 @@ class Torch(ArrayLibrary):
 
 class Jax(ArrayLibrary):
     name = "jax"
-    share = 3
+    share = 6
     namespace = "jax.numpy"
     dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
     immutable = True
@@ -249,6 +252,10 @@ class Jax(ArrayLibrary):
     def active(self) -> Iterator[None]:
         with self.jax.enable_x64(self.x64):
             yield
+
+    def forget(self) -> None:
+        """Drop compiled programs: some thousands use up the memory maps of a process."""
+        self.jax.clear_caches()
 
     def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
         if array.dtype == np.longdouble:
@@ -266,7 +273,7 @@ class Jax(ArrayLibrary):
 
 class JaxWithoutX64(Jax):
     name = "jax-no-x64"
-    share = 7
+    share = 13
     x64 = False
     default_float = "float32"
     dtypes = tuple(
@@ -278,13 +285,17 @@ class JaxJit(Jax):
     """JAX arrays, every call compiled."""
 
     name = "jax-jit"
-    share = 5
+    share = 11
     lazy = True
     any_shape = False
 
     def __init__(self) -> None:
         super().__init__()
         self.compiled: dict[Any, Callable[..., Any]] = {}
+
+    def forget(self) -> None:
+        super().forget()
+        self.compiled.clear()
 
     def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Trace every array among the arguments; axes, flags and Python scalars stay static.
@@ -314,7 +325,7 @@ class JaxJit(Jax):
 
 class JaxJitWithoutX64(JaxJit):
     name = "jax-jit-no-x64"
-    share = 11
+    share = 23
     x64 = False
     default_float = "float32"
     dtypes = JaxWithoutX64.dtypes
