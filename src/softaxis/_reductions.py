@@ -226,6 +226,6 @@ def logmeanexp(
     >>> import numpy as np
     >>> import softaxis
     >>> softaxis.logmeanexp(np.array([-1000.0, -1001.0, -1002.0, -1000.0])).round(4)
-    np.float64(-1000.4584)
+    np.float64(-1000.4687)
     """
     return _mean(_LOGMEANEXP, x, axis, weights, where, keepdims, dtype)
