@@ -41,23 +41,12 @@ def tests(session: nox.Session, library: str) -> None:
     if library == "cupy" and "cupy" not in IMPORTABLE:
         session.skip("NOT RUN: CuPy has no wheels for macOS")
     install(session, "test", library)
-    session.run("pytest", "--library", library, *session.posargs, env=environment(session, library))
+    session.run("pytest", "--library", library, *session.posargs)
     if library == "cupy" and not cuda_device(session):
         session.skip(
             "what needs no GPU ran and passed; what needs one was NOT RUN, for there is none here "
             "(pytest's summary above names it)"
         )
-
-
-def environment(session: nox.Session, library: str) -> dict[str, str]:
-    """JAX compiles a thousand small programs, many of them twice: let it keep what it compiled."""
-    if library != "jax":
-        return {}
-    return {
-        "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp(), "compiled").resolve()),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
 
 
 def cuda_device(session: nox.Session) -> bool:
