@@ -77,10 +77,15 @@ def to_working(x: Array, dtype: DType | None, xp: Namespace) -> tuple[Array, DTy
     A wider `dtype` casts first; a narrower one casts last, because casting first would turn
     float32 70000 into a float16 infinity.
     """
+    working, final = dtypes_for(x, dtype, xp)
+    return cast(x, working, xp), final
+
+
+def dtypes_for(x: Array, dtype: DType | None, xp: Namespace) -> tuple[DType, DType]:
+    """Return the dtype to compute in and the dtype to round to at the end."""
     own = floating_dtype(x, xp)
     final = own if dtype is None else dtype
-    working = xp.result_type(working_dtype(own, xp), working_dtype(final, xp))
-    return cast(x, working, xp), final
+    return xp.result_type(working_dtype(own, xp), working_dtype(final, xp)), final
 
 
 def cast(x: Array, dtype: DType, xp: Namespace) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
-from softaxis._dtypes import floating_dtype, working_dtype
+from softaxis._dtypes import dtypes_for
 from softaxis.backend import Backend, declined
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -120,10 +120,7 @@ def _dtypes(x: NDArray, dtype: Any) -> tuple[Any, Any]:
     key = (x.dtype, dtype)
     found = _known.get(key)
     if found is None:
-        own = floating_dtype(x, xp)
-        final = own if dtype is None else dtype
-        working = np.result_type(working_dtype(own, xp), working_dtype(final, xp))
-        found = _known[key] = (working, final)
+        found = _known[key] = dtypes_for(x, dtype, xp)
     return found
 
 

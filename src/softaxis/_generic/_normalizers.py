@@ -10,6 +10,7 @@ from softaxis._generic._rows import (
     Rows,
     each_by_itself,
     expanded,
+    frozen,
     heated_along,
     masked,
     maximum,
@@ -165,11 +166,12 @@ def _cooled_maximum(m: Array, temperature: Array | float | None, xp: Namespace) 
         return m
     if isinstance(temperature, float):
         if temperature == 0:
-            return xp.where(m > 0, _INF, xp.where(m < 0, -_INF, m))
+            return frozen(m, xp)
         return m / temperature
     temperature = cast(temperature, m.dtype, xp)
-    frozen = xp.where(m > 0, _INF, xp.where(m < 0, -_INF, m))
-    return xp.where(temperature == 0, frozen, m / xp.where(temperature == 0, 1.0, temperature))
+    return xp.where(
+        temperature == 0, frozen(m, xp), m / xp.where(temperature == 0, 1.0, temperature)
+    )
 
 
 def _log_sum_with(gap: Array, r: Rows, xp: Namespace) -> Array:

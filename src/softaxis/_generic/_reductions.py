@@ -110,9 +110,10 @@ def _weighted(
     w = xp.where(live, weights, 0.0)
     x = xp.where(live, x, -_INF)
     size = x + xp.log(xp.where(w == 0, 1.0, xp.abs(w)))
-    top = size == maximum(size, axis, xp)
+    largest = maximum(size, axis, xp)
+    top = size == largest
     m = maximum(xp.where(top, x, -_INF), axis, xp)
-    m = xp.where(xp.isnan(maximum(size, axis, xp)), _NAN, m)
+    m = xp.where(xp.isnan(largest), _NAN, m)
     shift = shift_of(m, xp)
     # exp(x - m) may overflow where w is tiny: half before the product, half after it
     half = xp.exp((x - shift) / 2)

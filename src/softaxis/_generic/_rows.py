@@ -121,9 +121,13 @@ def heated_along(x: Array, temperature: Array, xp: Namespace) -> Array:
     """Return x / temperature, element by element, for a temperature that varies along a row."""
     ordinary = (temperature > 0) & (temperature < _INF) & xp.isfinite(x)
     y = xp.where(ordinary, x, 0.0) / xp.where(ordinary, temperature, 1.0)
-    frozen = xp.where(x > 0, _INF, xp.where(x < 0, -_INF, x))
-    y = xp.where((temperature == 0) | ~xp.isfinite(x), frozen, y)
+    y = xp.where((temperature == 0) | ~xp.isfinite(x), frozen(x, xp), y)
     return xp.where(temperature >= 0, y, _NAN)
+
+
+def frozen(x: Array, xp: Namespace) -> Array:
+    """Return the limit of x / temperature at 0: infinity with the sign of x; 0 and NaN stay."""
+    return xp.where(x > 0, _INF, xp.where(x < 0, -_INF, x))
 
 
 def squeezed(y: Array, axis: Axis, keepdims: bool, xp: Namespace) -> Array:
