@@ -178,7 +178,8 @@ def _from_scalars(scalars, shape, axis, keepdims):
     return result.reshape([n for i, n in enumerate(shape) if i not in axes])
 
 
-def _normalised(x, axis, where, temperature, sink):
+def _cooled_rows(x, axis, where, temperature, sink):
+    """Yield each row of x / t, what of it takes part, and its sink."""
     x = np.asarray(x)
     scaled = objects(x)
     if temperature is not None:
@@ -187,10 +188,13 @@ def _normalised(x, axis, where, temperature, sink):
     kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
     sinks = [None] * len(rows)
     if sink is not None:
-        axes = axes_of(axis, x.ndim)
-        reduced = [n for i, n in enumerate(x.shape) if i not in axes]
+        reduced = [n for i, n in enumerate(x.shape) if i not in axes_of(axis, x.ndim)]
         sinks = np.broadcast_to(objects(sink), reduced).reshape(-1)
-    return [shares(*row) for row in zip(rows, kept, sinks, strict=True)]
+    yield from zip(rows, kept, sinks, strict=True)
+
+
+def _normalised(x, axis, where, temperature, sink):
+    return [shares(*row) for row in _cooled_rows(x, axis, where, temperature, sink)]
 
 
 def softmax(x, axis=-1, where=None, temperature=None, sink=None):
@@ -304,17 +308,8 @@ def log_softmax_bound(x, axis=-1, where=None, temperature=None, sink=None):
 def _distances(x, axis, where, temperature, sink):
     """Measure, in z = x / t, how far each element is below m, and the maximum above the rest."""
     x = np.asarray(x)
-    scaled = objects(x)
-    if temperature is not None:
-        scaled = scaled / np.broadcast_to(objects(temperature), x.shape)
-    rows = as_rows(scaled, x.shape, axis)
-    kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
-    sinks = [None] * len(rows)
-    if sink is not None:
-        reduced = [n for i, n in enumerate(x.shape) if i not in axes_of(axis, x.ndim)]
-        sinks = np.broadcast_to(objects(sink), reduced).reshape(-1)
     below, gaps = [], []
-    for row, inside, extra in zip(rows, kept, sinks, strict=True):
+    for row, inside, extra in _cooled_rows(x, axis, where, temperature, sink):
         others = [] if extra is None or extra == -INF else [extra]
         finite = sorted(
             [z for z, k in zip(row, inside, strict=True) if k and mp.isfinite(z)] + others
