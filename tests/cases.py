@@ -1,7 +1,8 @@
 """The one table of shapes and values, shared by the tests and the benchmarks."""
 
 import numpy as np
-from references import LARGEST, mp
+
+from softaxis.testing.references import LARGEST, mp
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "longdouble")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

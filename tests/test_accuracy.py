@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
-import references as ref
 from cases import FLOATS, spread
 
 import softaxis
+from softaxis.testing import references as ref
 
 PAIRS = [
     (function, reference, bound)

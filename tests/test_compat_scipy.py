@@ -4,11 +4,11 @@ import inspect
 
 import numpy as np
 import pytest
-import references as ref
 from cases import spread
 
 import softaxis
 import softaxis.compat.scipy as compat
+from softaxis.testing import references as ref
 
 inf, nan = float("inf"), float("nan")
 scipy_only = pytest.mark.needs_package("scipy")

@@ -4,9 +4,9 @@ import operator
 
 import numpy as np
 import pytest
-import references as ref
 
 import softaxis
+from softaxis.testing import references as ref
 
 REAL_OF = {"complex64": "float32", "complex128": "float64"}
 ROWS = {

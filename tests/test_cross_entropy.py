@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import references as ref
 from cases import FLOATS, INTEGERS, spread
 
 import softaxis
+from softaxis.testing import references as ref
 
 inf, nan = float("inf"), float("nan")
 LOGITS = spread((5, 4))

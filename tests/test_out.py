@@ -4,10 +4,10 @@ import operator
 
 import numpy as np
 import pytest
-import references as ref
 from cases import FLOATS, spread
 
 import softaxis
+from softaxis.testing import references as ref
 
 NORMALIZERS = [
     softaxis.softmax,

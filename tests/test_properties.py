@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-import references as ref
 from cases import FLOATS, INTEGERS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import softaxis
+from softaxis.testing import references as ref
 
 pytestmark = pytest.mark.needs("many shapes")
 inf, nan = float("inf"), float("nan")

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import references as ref
 from cases import EMPTY_AXES, FLOATS, SPECIAL_ROWS, extreme_rows, inf, nan
 
 import softaxis
+from softaxis.testing import references as ref
 
 SPECIAL = pytest.mark.parametrize(
     ("row", "p", "logp", "total", "mean"), SPECIAL_ROWS.values(), ids=SPECIAL_ROWS

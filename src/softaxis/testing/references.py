@@ -5,10 +5,21 @@ maximum only to spare digits: the sums carry enough of them (`_digits`) that 1 +
 from 1. `assert_accurate` compares and counts the error in eps of the result's dtype.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from mpmath import MPContext
+
+Row: TypeAlias = tuple[Any, ...]
+Shape: TypeAlias = tuple[int, ...]
+Axis: TypeAlias = int | tuple[int, ...] | None
+Objects: TypeAlias = npt.NDArray[Any]
+"""An array of mpmath numbers."""
 
 mp = MPContext()
 mp.prec = 200
@@ -28,7 +39,7 @@ LARGEST["longdouble"] = LARGEST["float64"]
 FAR = 1600  # exp(-1600) is below the smallest longdouble that the tests look at
 
 
-def exact(value):
+def exact(value: Any) -> Any:
     """Convert a number without rounding it; a longdouble in two parts."""
     if isinstance(value, mp.mpf):
         return value
@@ -39,12 +50,12 @@ def exact(value):
     return mp.mpf(float(value))
 
 
-def _digits(shifted):
+def _digits(shifted: Iterable[Any]) -> int:
     """Choose the precision at which exp(-range) still changes 1."""
     return 160 + int(1.45 * float(max((-d for d in shifted if d > -FAR), default=0)))
 
 
-def _exp(difference):
+def _exp(difference: Any) -> Any:
     return mp.exp(difference) if difference > -FAR else ZERO
 
 
@@ -56,7 +67,7 @@ remembered = functools.lru_cache(maxsize=5000)
 
 
 @remembered
-def shares(row, kept, sink=None):
+def shares(row: Row, kept: Row, sink: Any = None) -> tuple[list[Any], list[Any]]:
     """Compute softmax and log_softmax of one row, following the table of special rows."""
     inside = [z for z, k in zip(row, kept, strict=True) if k]
     joined = inside if sink is None else [*inside, sink]
@@ -82,9 +93,11 @@ def shares(row, kept, sink=None):
 
 
 @remembered
-def log_of_sum(row, kept, weights=None, mean=False):
+def log_of_sum(
+    row: Row, kept: Row, weights: Row | None = None, mean: bool = False
+) -> tuple[Any, Any]:
     """Compute (log|s|, sign s) of s = sum(w * exp(x)), or of the weighted mean."""
-    weights = [mp.mpf(1)] * len(row) if weights is None else weights
+    weights = (mp.mpf(1),) * len(row) if weights is None else weights
     terms = [(x, w) for x, w, k in zip(row, weights, kept, strict=True) if k and w != 0]
     if any(mp.isnan(x) or mp.isnan(w) for x, w in terms) or (mean and not terms):
         return NAN, NAN
@@ -103,13 +116,20 @@ def log_of_sum(row, kept, weights=None, mean=False):
         return top + mp.log(abs(total)), mp.sign(total)
 
 
-def log_of_complex_sum(row, kept):
+def log_of_complex_sum(row: Row, kept: Row) -> Any:
     """Compute log(sum(exp(x))) of complex x, imaginary part in (-pi, pi]."""
     return mp.log(mp.fsum(mp.exp(x) for x, k in zip(row, kept, strict=True) if k))
 
 
 @remembered
-def loss_and_slope(row, target, kept, class_weights=None, smoothing=0.0, z_loss=0.0):
+def loss_and_slope(
+    row: Row,
+    target: Row,
+    kept: Row,
+    class_weights: Row | None = None,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> tuple[Any, list[Any]]:
     """Compute the cross-entropy of one row and its derivative in every logit."""
     if not any(kept):
         return ZERO if all(y == 0 for y in target) else INF, [ZERO] * len(row)
@@ -131,7 +151,7 @@ def loss_and_slope(row, target, kept, class_weights=None, smoothing=0.0, z_loss=
 # Whole arrays.
 
 
-def axes_of(axis, ndim):
+def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """List the axes as non-negative numbers."""
     if axis is None:
         return tuple(range(ndim))
@@ -139,7 +159,7 @@ def axes_of(axis, ndim):
     return tuple(sorted(a % ndim for a in axes))
 
 
-def objects(array):
+def objects(array: Any) -> Objects:
     """Convert an array to one of exact mpmath numbers."""
     array = np.asarray(array)
     result = np.empty(array.shape, dtype=object)
@@ -149,7 +169,7 @@ def objects(array):
     return result
 
 
-def as_rows(array, shape, axis):
+def as_rows(array: Any, shape: Shape, axis: Axis) -> list[Row]:
     """Broadcast to `shape` and lay the reduced axes out as the last one."""
     axes = axes_of(axis, len(shape))
     kept = [i for i in range(len(shape)) if i not in axes]
@@ -159,7 +179,7 @@ def as_rows(array, shape, axis):
     return [tuple(row.tolist()) for row in rows]
 
 
-def _from_rows(rows, shape, axis):
+def _from_rows(rows: list[Any], shape: Shape, axis: Axis) -> Objects:
     axes = axes_of(axis, len(shape))
     kept = [i for i in range(len(shape)) if i not in axes]
     result = np.empty((len(rows), int(np.prod([shape[i] for i in axes], dtype=int))), dtype=object)
@@ -169,7 +189,7 @@ def _from_rows(rows, shape, axis):
     return moved.transpose(np.argsort((*kept, *axes)))
 
 
-def _from_scalars(scalars, shape, axis, keepdims):
+def _from_scalars(scalars: list[Any], shape: Shape, axis: Axis, keepdims: bool) -> Objects:
     axes = axes_of(axis, len(shape))
     result = np.empty(len(scalars), dtype=object)
     result[:] = scalars
@@ -178,7 +198,9 @@ def _from_scalars(scalars, shape, axis, keepdims):
     return result.reshape([n for i, n in enumerate(shape) if i not in axes])
 
 
-def _cooled_rows(x, axis, where, temperature, sink):
+def _cooled_rows(
+    x: Any, axis: Axis, where: Any, temperature: Any, sink: Any
+) -> Iterator[tuple[Row, Row, Any]]:
     """Yield each row of x / t, what of it takes part, and its sink."""
     x = np.asarray(x)
     scaled = objects(x)
@@ -186,50 +208,70 @@ def _cooled_rows(x, axis, where, temperature, sink):
         scaled = scaled / np.broadcast_to(objects(temperature), x.shape)
     rows = as_rows(scaled, x.shape, axis)
     kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
-    sinks = [None] * len(rows)
+    sinks: Any = [None] * len(rows)
     if sink is not None:
         reduced = [n for i, n in enumerate(x.shape) if i not in axes_of(axis, x.ndim)]
         sinks = np.broadcast_to(objects(sink), reduced).reshape(-1)
     yield from zip(rows, kept, sinks, strict=True)
 
 
-def _normalised(x, axis, where, temperature, sink):
+def _normalised(
+    x: Any, axis: Axis, where: Any, temperature: Any, sink: Any
+) -> list[tuple[list[Any], list[Any]]]:
     return [shares(*row) for row in _cooled_rows(x, axis, where, temperature, sink)]
 
 
-def softmax(x, axis=-1, where=None, temperature=None, sink=None):
+def softmax(
+    x: Any, axis: Axis = -1, where: Any = None, temperature: Any = None, sink: Any = None
+) -> Objects:
     """Compute exp(x / t) over its sum along the axis, the sink in the sum only."""
     both = _normalised(x, axis, where, temperature, sink)
     return _from_rows([p for p, _ in both], np.shape(x), axis)
 
 
-def log_softmax(x, axis=-1, where=None, temperature=None, sink=None):
+def log_softmax(
+    x: Any, axis: Axis = -1, where: Any = None, temperature: Any = None, sink: Any = None
+) -> Objects:
     """Compute the logarithm of softmax."""
     both = _normalised(x, axis, where, temperature, sink)
     return _from_rows([q for _, q in both], np.shape(x), axis)
 
 
-def logsumexp(x, axis=None, weights=None, where=None, keepdims=False, mean=False):
+def logsumexp(
+    x: Any,
+    axis: Axis = None,
+    weights: Any = None,
+    where: Any = None,
+    keepdims: bool = False,
+    mean: bool = False,
+) -> tuple[Objects, Objects]:
     """Compute (log|s|, sign of s), s the weighted sum of exp(x), or with `mean` their mean."""
     x = np.asarray(x)
     rows = as_rows(objects(x), x.shape, axis)
     kept = as_rows(np.asarray(True if where is None else where), x.shape, axis)
-    factors = [None] * len(rows)
+    factors: list[Any] = [None] * len(rows)
     if weights is not None:
         factors = as_rows(objects(weights), x.shape, axis)
     both = [log_of_sum(*row, mean) for row in zip(rows, kept, factors, strict=True)]
-    parts = [logs for logs, _ in both], [signs for _, signs in both]
-    return tuple(_from_scalars(part, x.shape, axis, keepdims) for part in parts)
+    logs, signs = [log for log, _ in both], [sign for _, sign in both]
+    shape = x.shape
+    return _from_scalars(logs, shape, axis, keepdims), _from_scalars(signs, shape, axis, keepdims)
 
 
-def one_hot(labels, classes, axis=-1):
+def one_hot(labels: Any, classes: int, axis: int = -1) -> Any:
     """Write integer labels as rows of zeros with a one; a label outside leaves zeros."""
     return np.moveaxis(np.asarray(labels)[..., None] == np.arange(classes), -1, axis) * 1.0
 
 
 def cross_entropy(
-    logits, target, axis=-1, where=None, class_weights=None, label_smoothing=0.0, z_loss=0.0
-):
+    logits: Any,
+    target: Any,
+    axis: Axis = -1,
+    where: Any = None,
+    class_weights: Any = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> tuple[Objects, Objects]:
     """Compute every row's loss and its derivative, from labels given as probabilities."""
     logits = np.asarray(logits)
     rows = as_rows(objects(logits), logits.shape, axis)
@@ -242,7 +284,7 @@ def cross_entropy(
     return losses, _from_rows([slope for _, slope in both], logits.shape, axis)
 
 
-def rounded(expected, dtype):
+def rounded(expected: Any, dtype: str) -> Any:
     """Round mpmath numbers to the nearest numbers of a NumPy dtype."""
     if dtype == "longdouble":
         high = np.asarray(expected, dtype=np.float64).astype(np.longdouble)
@@ -254,7 +296,7 @@ def rounded(expected, dtype):
 # Comparison.
 
 
-def magnitude(expected):
+def magnitude(expected: Any) -> Objects:
     """Take absolute values of an object array."""
     expected = np.asarray(expected, dtype=object)
     result = np.empty(np.shape(expected), dtype=object)
@@ -263,7 +305,15 @@ def magnitude(expected):
     return result
 
 
-def assert_accurate(actual, expected, dtype, *, bound, scale=None, flushed=False):
+def assert_accurate(
+    actual: Any,
+    expected: Any,
+    dtype: str,
+    *,
+    bound: Any,
+    scale: Any = None,
+    flushed: bool = False,
+) -> None:
     """Assert abs(actual - expected) <= bound * eps * scale, element by element.
 
     `bound` counts eps of `dtype`; `scale` is the magnitude of what is expected unless given.
@@ -295,17 +345,23 @@ def assert_accurate(actual, expected, dtype, *, bound, scale=None, flushed=False
             )
 
 
-def softmax_bound(x, axis=-1, where=None, temperature=None, sink=None):
+def softmax_bound(
+    x: Any, axis: Axis = -1, where: Any = None, temperature: Any = None, sink: Any = None
+) -> Objects:
     """List 4 + abs(x_i - m) for every element, m being the largest of the row and the sink."""
     return 4 + _distances(x, axis, where, temperature, sink)[0]
 
 
-def log_softmax_bound(x, axis=-1, where=None, temperature=None, sink=None):
+def log_softmax_bound(
+    x: Any, axis: Axis = -1, where: Any = None, temperature: Any = None, sink: Any = None
+) -> Objects:
     """List 8 for every element, and 8 + its distance to the runner-up for the row's maximum."""
     return 8 + _distances(x, axis, where, temperature, sink)[1]
 
 
-def _distances(x, axis, where, temperature, sink):
+def _distances(
+    x: Any, axis: Axis, where: Any, temperature: Any, sink: Any
+) -> tuple[Objects, Objects]:
     """Measure, in z = x / t, how far each element is below m, and the maximum above the rest."""
     x = np.asarray(x)
     below, gaps = [], []
