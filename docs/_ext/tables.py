@@ -141,8 +141,6 @@ def _capability(record, functions):
         limits.append(f"from {record.min_size:,} elements")
     if record.devices:
         limits.append(f"on {', '.join(record.devices)}")
-    if record.bound:
-        limits.append(f"bound: {record.bound}")
     if record.notes:
         limits.append(record.notes)
     return [
@@ -156,10 +154,10 @@ def _capability(record, functions):
 
 def refusals():
     """Return what is refused, with the way out."""
-    from softaxis._libraries._refusals import _REFUSED
+    from softaxis._libraries._refusals import _REFUSED, _REFUSED_BY_DEFAULT
 
     rows = []
-    for module, classes, hint in _REFUSED:
+    for module, classes, hint in (*_REFUSED, *_REFUSED_BY_DEFAULT):
         reason, _, way_out = hint.rpartition(". ")
         names_ = ", ".join(f"`{module}.{name}`" for name in classes)
         rows.append([names_, reason, way_out[:1].upper() + way_out[1:]])

@@ -42,8 +42,9 @@ class Capability(NamedTuple):
         It runs on the stand-ins that `jax.jit` and `torch.compile` pass.
     lazy : bool
         It computes nothing while it builds a graph.
-    bound : str
-        The error bound it keeps where that is weaker than the documented one.
+    bound : float
+        The error it keeps to, as a multiple of the documented bound. What is above 1 stands in the
+        documentation's table, and is what the conformance kit holds it to.
     notes : str
         What else a user should know.
     """
@@ -54,7 +55,7 @@ class Capability(NamedTuple):
     differentiable: bool = False
     traceable: bool = False
     lazy: bool = False
-    bound: str = ""
+    bound: float = 1.0
     notes: str = ""
 
 
@@ -89,6 +90,9 @@ class Backend:
         The name users write, the same as that of the entry point.
     types : tuple of type
         The array classes it serves, subclasses included.
+    arrays : str, optional
+        Where the conformance kit finds a `softaxis.testing.Arrays` that makes such arrays from
+        NumPy's, written ``"module:name"``. Only a library that the kit does not know needs one.
 
     Examples
     --------
@@ -105,13 +109,14 @@ class Backend:
     ['softmax']
     """
 
-    def __init__(self, name: str, *, types: tuple[type, ...]) -> None:
+    def __init__(self, name: str, *, types: tuple[type, ...], arrays: str | None = None) -> None:
         if not name.isidentifier() or name == "default":
             raise ValueError(f"`name` must be an identifier other than 'default', got {name!r}")
         if not types or not all(isinstance(cls, type) for cls in types):
             raise TypeError(f"`types` must be a tuple of array classes, got {types!r}")
         self.name = name
         self.types = tuple(types)
+        self.arrays = arrays
         self.functions: dict[str, Implementation] = {}
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from softaxis._dispatch._gates import Call, Gate, gate, guarded
 from softaxis._dispatch._options import Event
-from softaxis._libraries import Library, library_of
+from softaxis._libraries import Library, library_of, refusal_message
 from softaxis.backend import Capability, Implementation, _reason, declined
 
 Candidate: TypeAlias = tuple[Gate | None, Call]
@@ -25,6 +25,8 @@ def default(generic: Call) -> Call:
 
     def call(x: Any, /, *arrays: Any, out: Any = None, **arguments: Any) -> Any:
         library = library_of(x)
+        if library.refusal:
+            raise TypeError(refusal_message(type(x), _first_parameter(generic), library.refusal))
         with library.quiet():
             result = generic(x, *arrays, xp=library.xp, **arguments)
         if out is None:
@@ -34,6 +36,12 @@ def default(generic: Call) -> Call:
         return (out, *result[1:]) if isinstance(result, tuple) else out
 
     return call
+
+
+def _first_parameter(function: Call) -> str:
+    import inspect
+
+    return next(iter(inspect.signature(function).parameters))
 
 
 def candidate(

@@ -13,6 +13,10 @@ from softaxis._libraries import Library, library_of_type
 from softaxis.backend import Backend, Implementation, _listeners, _reason
 
 
+class Declined(NotImplementedError):
+    """A backend that was asked by name declined the call."""
+
+
 class BackendFunctions:
     """The functions of one backend, as attributes."""
 
@@ -33,7 +37,7 @@ def get_backend(name: str) -> BackendFunctions:
     """Return the functions of one backend, which run there or not at all.
 
     Arguments are validated as always. What the backend declines is an error here: nothing
-    else takes over.
+    else takes over. Its minimum size, which is about speed alone, does not count.
 
     Parameters
     ----------
@@ -71,7 +75,8 @@ class _Forced:
     def __init__(self, table: Table, implementation: Implementation) -> None:
         self.table = table
         self.name = table.name
-        self.implementation = implementation
+        of_any_size = implementation.capability._replace(min_size=0)
+        self.implementation = implementation._replace(capability=of_any_size)
         self.backend = implementation.backend
         self.entries = self
 
@@ -91,7 +96,7 @@ class _Forced:
 
     def nothing_left(self, x: Any) -> NotImplementedError:
         why = _reason.get() or "no reason given"
-        return NotImplementedError(
+        return Declined(
             f"backend {self.backend!r} declined {self.table.identity} for this "
             f"{type(x).__name__}: {why}"
         )

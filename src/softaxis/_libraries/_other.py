@@ -6,7 +6,8 @@ import sys
 
 import array_api_compat
 
-from softaxis._libraries._record import Array, Library
+from softaxis._libraries._record import Array, Library, never
+from softaxis._libraries._refusals import unless_a_backend_takes_it
 
 
 def _readable(x: Array) -> bool:
@@ -23,12 +24,14 @@ def learn(x: Array) -> Library | None:
         xp = array_api_compat.array_namespace(x)
     except TypeError:
         return None
+    refusal = unless_a_backend_takes_it(type(x))
     library = Library(
         xp.__name__.partition(".")[0],
         xp,
-        readable=_readable,
+        readable=never if refusal else _readable,
         device=_device,
         immutable=not array_api_compat.is_writeable_array(x),
+        refusal=refusal,
     )
     if sys.modules.get("numpy") is None:
         return library

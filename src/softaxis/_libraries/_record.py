@@ -45,5 +45,7 @@ class Library(NamedTuple):
     dtype: Callable[[Any], Any] = _itself
     """The library's own object for what a user may write as a dtype; TypeError for others."""
     immutable: bool = False
+    refusal: str = ""
+    """Why the array-API implementation takes none of its arrays, and the way out."""
     quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Within it, arithmetic reports nothing to NumPy's floating-point error state."""

@@ -7,13 +7,23 @@ import sys
 
 def refuse(cls: type, name: str) -> None:
     """Raise TypeError with the way out for array-like types whose meaning would be lost."""
-    hint = _refusal(cls)
+    hint = _hint(cls, _REFUSED)
     if hint:
-        raise TypeError(f"`{name}` must be a plain array, got {type_name(cls)}: {hint}")
+        raise TypeError(message(cls, name, hint))
 
 
-def _refusal(cls: type) -> str:
-    for module, names, hint in _REFUSED:
+def unless_a_backend_takes_it(cls: type) -> str:
+    """Return the way out for arrays that the array-API implementation would misread or densify."""
+    return _hint(cls, _REFUSED_BY_DEFAULT)
+
+
+def message(cls: type, name: str, hint: str) -> str:
+    """Return what the error says."""
+    return f"`{name}` must be a plain array, got {type_name(cls)}: {hint}"
+
+
+def _hint(cls: type, table: tuple[tuple[str, tuple[str, ...], str], ...]) -> str:
+    for module, names, hint in table:
         package = sys.modules.get(module)
         if package is not None:
             for name in names:
@@ -33,6 +43,8 @@ _REFUSED = (
     ("pandas", ("DataFrame", "Series", "Index"), "pass `x.to_numpy()`"),
     ("xarray", ("DataArray", "Dataset", "Variable"), "pass `x.data` with `axis` as a number"),
     ("pint", ("Quantity",), "exp needs a plain number. Pass `x.magnitude`"),
+)
+_REFUSED_BY_DEFAULT = (
     (
         "sparse",
         ("SparseArray",),

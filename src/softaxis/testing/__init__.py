@@ -1,0 +1,1 @@
+"""The conformance kit: what softaxis promises, as checks for any backend."""
