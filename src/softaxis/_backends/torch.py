@@ -26,24 +26,12 @@ _LONG = 32
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
-def softmax(
-    x: Tensor,
-    /,
-    *,
-    axis: Axis,
-    where: Tensor | None,
-    temperature: Tensor | float | None,
-    sink: Tensor | float | None,
-    dtype: torch.dtype | None,
-    out: Tensor | None,
-) -> Any:
+def softmax(x: Tensor, /, *, axis: Axis, dtype: torch.dtype | None) -> Any:
     """`torch.softmax` over the last axis, divided by its sum once more where the row is long."""
     if not isinstance(axis, int):
         return declined("native softmax takes a single axis")
-    if where is not None or temperature is not None or sink is not None:
-        return declined("native softmax takes no `where`, `temperature` or `sink`")
-    if out is not None or (dtype is not None and dtype is not x.dtype):
-        return declined("native softmax takes no `out`, and casts before it computes")
+    if dtype is not None and dtype is not x.dtype:
+        return declined("native softmax casts before it computes")
     last = x if axis == x.ndim - 1 else x.movedim(axis, -1)
     p = _along_rows(last)
     return p if last is x else p.movedim(-1, axis)

@@ -44,7 +44,7 @@ def namespace(name: str) -> Any:
 def is_installed(name: str) -> bool:
     """Say whether the package can be found, without importing it."""
     try:
-        return find_spec(name) is not None
+        return find_spec(name.partition(".")[0]) is not None  # "a.b" would import a
     except (ImportError, ValueError):
         return False
 

@@ -97,6 +97,6 @@ def _is_installed(package: str) -> bool:
     from importlib.util import find_spec
 
     try:
-        return find_spec(package) is not None
+        return find_spec(package.partition(".")[0]) is not None  # "a.b" would import a
     except (ImportError, ValueError):
         return False

@@ -132,7 +132,6 @@ def _share(
     return xp.where(dead, 0.0, share)
 
 
-@each_by_itself(full=(0,))
 def softmax_jacobian(p: Array, /, *, axis: Axis, xp: Namespace) -> Array:
     """J_ij = p_i (delta_ij - p_j), with 1 - p_i summed from the others where p_i > 1/2."""
     p, final = to_working(flattened(p, axis, xp), None, xp)

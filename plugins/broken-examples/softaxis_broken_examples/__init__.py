@@ -1,0 +1,1 @@
+"""Backends that are broken on purpose: one module, one backend, one fault."""
