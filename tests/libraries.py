@@ -1,4 +1,4 @@
-"""What each array library is to the tests: how arrays get in and out, and what it can do.
+"""What each array library is to the tests: the conformance kit's way in and out, in variants.
 
 Every test that takes the fixture ``xp`` gets one `ArrayLibrary` and runs once for each of the
 variants that `variants` lists for the library named on the command line.
@@ -12,36 +12,29 @@ from typing import Any, ClassVar
 import numpy as np
 
 import softaxis
-
-SIGNED = ("int8", "int16", "int32", "int64")
-UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
-ALL_DTYPES = (
-    *("bool", *SIGNED, *UNSIGNED),
-    *("float16", "bfloat16", "float32", "float64", "longdouble", "complex64", "complex128"),
+from softaxis.testing._arrays import ALL_DTYPES, Arrays
+from softaxis.testing._known_arrays import (
+    CuPyArrays,
+    DaskArrays,
+    JaxArrays,
+    NdonnxArrays,
+    NumPyArrays,
+    StrictArrays,
+    TorchArrays,
 )
 
 
-class ArrayLibrary:
+class ArrayLibrary(Arrays):
     """One way of holding arrays: a library, and for some a device, a flag or a transformation."""
 
     name = ""
-    namespace = ""  # the module with the array API names
-    dtypes: ClassVar[tuple[str, ...]] = ()
-    default_float = "float64"
     share = 1  # every how many-th case of a test runs, where a call is slow or differs little
     computes = True  # False where there is no device, or where softaxis refuses
     why_not = ""
     refused = False  # softaxis takes no array of it
     lazy = False  # values are not at hand when softaxis returns
-    immutable = False  # `out=` is refused
-    reads_values = True  # a wrong label can be seen, hence refused
-    flushes_subnormals = False
-    steady = True  # exp of a number does not depend on where in an array it stands
     any_shape = True  # a new shape costs nothing
     strided = False  # views keep strides of their own
-
-    def __init__(self) -> None:
-        self.xp = importlib.import_module(self.namespace)
 
     def __repr__(self) -> str:
         return self.name
@@ -53,9 +46,6 @@ class ArrayLibrary:
 
     def forget(self) -> None:
         """Drop what the library keeps of the calls made so far."""
-
-    def has_dtype(self, name: str) -> bool:
-        return name in self.dtypes
 
     def lacks(self, need: str) -> str | None:
         """Say why this library cannot meet `need`, a dtype or an ability; None if it can."""
@@ -85,38 +75,6 @@ class ArrayLibrary:
         }
         return kinds[kind]
 
-    def dtype(self, name: str) -> Any:
-        return getattr(self.xp, name)
-
-    def dtype_name(self, array: Any) -> str:
-        return str(array.dtype).rpartition(".")[2]
-
-    def asarray(self, values: Any, dtype: str | None = None) -> Any:
-        """Make an array of the library from nested lists or a NumPy array.
-
-        Without `dtype`, floats take the library's widest dtype up to float64.
-        """
-        array = np.asarray(values)
-        if dtype is None:
-            dtype = self.stored_as(array.dtype.name)
-        if dtype in {"bfloat16", "longdouble"}:
-            return self.from_numpy(array.astype(np.longdouble), dtype)
-        return self.from_numpy(array.astype(dtype), dtype)
-
-    def stored_as(self, name: str) -> str:
-        narrower = {"float64": "float32", "complex128": "complex64", "int64": "int32"}
-        return name if self.has_dtype(name) else narrower[name]
-
-    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        return self.xp.asarray(array, dtype=self.dtype(dtype))
-
-    def to_numpy(self, array: Any) -> np.ndarray:
-        return np.asarray(array)
-
-    def holds(self, result: Any) -> bool:
-        """Say whether `result` is an array of this library."""
-        return isinstance(result, type(self.xp.asarray(1.0)))
-
     def numpy(self, result: Any) -> Any:
         """Bring a result, an array of this library or a tuple of them, back to NumPy."""
         if isinstance(result, tuple):
@@ -128,25 +86,10 @@ class ArrayLibrary:
         """Wrap a call the way this variant makes it (compiled, with computing forbidden, ...)."""
         return function
 
-    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
-        """Make an array to write into."""
-        return self.xp.empty(shape, dtype=self.dtype(dtype))
 
-
-class NumPy(ArrayLibrary):
+class NumPy(ArrayLibrary, NumPyArrays):
     name = "numpy"
-    namespace = "numpy"
-    dtypes = tuple(name for name in ALL_DTYPES if name != "bfloat16")
     strided = True
-
-    def dtype(self, name: str) -> Any:
-        return np.dtype(name)
-
-    def dtype_name(self, array: Any) -> str:
-        return "longdouble" if array.dtype == np.longdouble != np.float64 else array.dtype.name
-
-    def holds(self, result: Any) -> bool:
-        return type(result) is np.ndarray or isinstance(result, np.generic)
 
 
 class ReadOnlyNumPy(NumPy):
@@ -154,7 +97,7 @@ class ReadOnlyNumPy(NumPy):
     share = 3
 
     def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        array = np.array(array, dtype=self.dtype(dtype))
+        array = super().from_numpy(array, dtype)
         array.flags.writeable = False
         return array
 
@@ -171,30 +114,18 @@ class NumPyWithoutBackend(NumPy):
             yield
 
 
-class Strict(ArrayLibrary):
+class Strict(ArrayLibrary, StrictArrays):
     name = "strict"
-    namespace = "array_api_strict"
-    dtypes = tuple(name for name in ALL_DTYPES if name not in {"float16", "bfloat16", "longdouble"})
     flags: ClassVar[dict[str, Any]] = {}
-    device = "CPU_DEVICE"
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         with self.xp.ArrayAPIStrictFlags(**self.flags):
             yield
 
-    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        return self.xp.asarray(
-            array, dtype=self.dtype(dtype), device=self.xp.Device(self.device), copy=True
-        )
-
     def to_numpy(self, array: Any) -> np.ndarray:
-        assert array.device == self.xp.Device(self.device), "the result moved between devices"
-        return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
-
-    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
-        device = self.xp.Device(self.device)
-        return self.xp.empty(shape, dtype=self.dtype(dtype), device=device)
+        assert array.device == self.device, "the result moved between devices"
+        return super().to_numpy(array)
 
 
 class StrictestFlags(Strict):
@@ -210,43 +141,26 @@ class StrictestFlags(Strict):
 class StrictWithoutFloat64(Strict):
     name = "strict-no-float64"
     share = 3
-    device = "no_float64"
     default_float = "float32"
     dtypes = tuple(name for name in Strict.dtypes if name not in {"float64", "complex128"})
 
+    def __init__(self) -> None:
+        super().__init__("no_float64")
 
-class Torch(ArrayLibrary):
+
+class Torch(ArrayLibrary, TorchArrays):
     name = "torch"
-    namespace = "array_api_compat.torch"
-    dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
-    default_float = "float32"
     strided = True
 
-    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        if dtype == "bfloat16":
-            array = array.astype(np.float32)
-        return self.xp.tensor(array, dtype=self.dtype(dtype))
 
-    def to_numpy(self, array: Any) -> np.ndarray:
-        array = array.detach()
-        if array.dtype == self.xp.bfloat16:
-            array = array.to(self.xp.float32)
-        return array.numpy()
-
-
-class Jax(ArrayLibrary):
+class Jax(ArrayLibrary, JaxArrays):
     name = "jax"
     share = 6
-    namespace = "jax.numpy"
-    dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
-    immutable = True
-    reads_values = False  # it would wait for the device: calls return before they are done
-    flushes_subnormals = True
     x64 = True
 
     def __init__(self) -> None:
-        super().__init__()
-        self.jax = importlib.import_module("jax")
+        with importlib.import_module("jax").enable_x64(self.x64):
+            super().__init__()
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -257,28 +171,11 @@ class Jax(ArrayLibrary):
         """Drop compiled programs: some thousands use up the memory maps of a process."""
         self.jax.clear_caches()
 
-    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        if array.dtype == np.longdouble:
-            array = array.astype(np.float32)
-        return self.xp.asarray(array, dtype=self.dtype(dtype))
-
-    def to_numpy(self, array: Any) -> np.ndarray:
-        if array.dtype == self.xp.bfloat16:
-            array = array.astype(self.xp.float32)
-        return np.asarray(array)
-
-    def holds(self, result: Any) -> bool:
-        return isinstance(result, self.jax.Array)
-
 
 class JaxWithoutX64(Jax):
     name = "jax-no-x64"
     share = 13
     x64 = False
-    default_float = "float32"
-    dtypes = tuple(
-        name for name in Jax.dtypes if name not in {"float64", "complex128", "int64", "uint64"}
-    )
 
 
 class JaxJit(Jax):
@@ -327,54 +224,17 @@ class JaxJitWithoutX64(JaxJit):
     name = "jax-jit-no-x64"
     share = 23
     x64 = False
-    default_float = "float32"
-    dtypes = JaxWithoutX64.dtypes
 
 
-class ComputedTooEarly(AssertionError):
-    """A lazy array was computed while softaxis was at work."""
-
-
-class Dask(ArrayLibrary):
+class Dask(ArrayLibrary, DaskArrays):
     """Dask arrays of one block; computing is forbidden while softaxis is called."""
 
     name = "dask"
-    namespace = "dask.array"
-    dtypes = tuple(name for name in ALL_DTYPES if name not in {"bfloat16", "longdouble"})
     lazy = True
-    immutable = True
-    reads_values = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dask = importlib.import_module("dask")
-
-    def dtype(self, name: str) -> Any:
-        return np.dtype(name)
-
-    def chunks(self, shape: tuple[int, ...]) -> Any:
-        return shape
-
-    def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        return self.xp.from_array(array, chunks=self.chunks(array.shape))
-
-    def to_numpy(self, array: Any) -> np.ndarray:
-        # the graph runs after softaxis has returned, in the error state of whoever computes it
-        with np.errstate(all="ignore"):
-            result = np.asarray(array.compute(scheduler="synchronous"))
-        assert result.dtype == array.dtype, "the graph computes another dtype than it announces"
-        assert result.shape == array.shape, "the graph computes another shape than it announces"
-        return result
-
-    def holds(self, result: Any) -> bool:
-        return isinstance(result, self.xp.Array)
 
     def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def forbid(*_: Any, **__: Any) -> Any:
-            raise ComputedTooEarly
-
         def watched(*args: Any, **kwargs: Any) -> Any:
-            with self.dask.config.set(scheduler=forbid):
+            with self.watched():
                 return function(*args, **kwargs)
 
         return watched
@@ -393,18 +253,9 @@ class DaskInChunks(Dask):
         )
 
 
-class CuPy(ArrayLibrary):
+class CuPy(ArrayLibrary, CuPyArrays):
     name = "cupy"
-    namespace = "cupy"
-    dtypes = tuple(name for name in ALL_DTYPES if name not in {"bfloat16", "longdouble"})
-    reads_values = False  # it would wait for the device
     strided = True
-
-    def dtype(self, name: str) -> Any:
-        return np.dtype(name)
-
-    def to_numpy(self, array: Any) -> np.ndarray:
-        return array.get()
 
 
 class CuPyWithoutDevice(CuPy):
@@ -443,26 +294,12 @@ class Sparse(ArrayLibrary):
         return self.xp.COO.from_numpy(array)
 
 
-class Ndonnx(ArrayLibrary):
+class Ndonnx(ArrayLibrary, NdonnxArrays):
     """ONNX arrays that hold a constant, folded while the graph is built."""
 
     name = "ndonnx"
     share = 23
-    namespace = "ndonnx"
-    dtypes = tuple(
-        name
-        for name in ALL_DTYPES
-        if name not in {"bfloat16", "longdouble", "complex64", "complex128"}
-    )
     lazy = True
-    steady = False  # onnxruntime, float64: other bits in the vectorised part than at the end
-    reads_values = False
-
-    def dtype_name(self, array: Any) -> str:
-        return str(array.dtype).lower()
-
-    def to_numpy(self, array: Any) -> np.ndarray:
-        return np.asarray(array.unwrap_numpy())
 
 
 class NdonnxModel(Ndonnx):
