@@ -7,7 +7,7 @@ from pathlib import Path
 
 from numpydoc.validate import ERROR_MSGS, validate
 
-PUBLIC_MODULES = ("softaxis", "softaxis.backend", "softaxis.compat.scipy")
+PUBLIC_MODULES = ("softaxis", "softaxis.backend", "softaxis.compat.scipy", "softaxis.testing")
 
 
 def chosen_checks():

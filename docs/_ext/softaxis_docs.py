@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import figures_compare
 import figures_failures
 import figures_steps
 import tables
@@ -10,7 +11,7 @@ from drawing import MODES, save
 from sphinx.util.docutils import SphinxDirective
 
 FOLDER = "generated/figures"
-DRAWINGS = figures_steps.DRAWINGS | figures_failures.DRAWINGS
+DRAWINGS = figures_steps.DRAWINGS | figures_failures.DRAWINGS | figures_compare.DRAWINGS
 
 
 class Drawn(SphinxDirective):

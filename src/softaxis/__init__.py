@@ -14,6 +14,7 @@ to publish a faster one.
 
 from __future__ import annotations
 
+from softaxis._compare import compare
 from softaxis._dispatch import (
     BackendStatus,
     Explanation,
@@ -50,6 +51,7 @@ __all__ = [
     "Explanation",
     "__version__",
     "backend_opts",
+    "compare",
     "cross_entropy",
     "cross_entropy_and_grad",
     "explain_dispatch",

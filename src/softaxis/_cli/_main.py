@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import softaxis
-from softaxis._cli import _input
+from softaxis._cli import _compare, _doctor, _input, _test
 from softaxis._cli._render import show
 
 EXPLAIN = """Walk through softmax step by step, as on paper.
@@ -34,15 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         rest = [text for text in rest if text.startswith("-")]
     if rest:
         parser.error(f"unknown argument: {' '.join(rest)}")
+    status = 0
     try:
-        options.run(options)
+        status = options.run(options) or 0
         sys.stdout.flush()
     except _input.BadInput as error:
         print(f"softaxis {options.command}: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -68,6 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     backends.add_argument("--json", action="store_true", help="for machines")
     backends.set_defaults(run=_backends)
+    for command in (_test, _doctor, _compare):
+        command.add_parser(commands)
     return parser
 
 
