@@ -101,6 +101,9 @@ class ReadOnlyNumPy(NumPy):
         array.flags.writeable = False
         return array
 
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        return np.zeros(shape, self.dtype(dtype))
+
 
 class NumPyWithoutBackend(NumPy):
     """NumPy arrays in the generic implementation, which other NumPy-like libraries run."""

@@ -237,6 +237,16 @@ def test_logsumexp_products_under_mask_and_weights(xp):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+def test_two_that_are_equally_likely(xp, dtype):
+    # rounded to bfloat16, and in the second row by hand, both exp(logp) are above 1/2
+    for logp in ([0.0, 0.0], [-0.69140625, -0.69140625]):
+        given = xp.call(softaxis.log_softmax)(xp.asarray(logp, dtype))
+        given = given if logp[0] == 0 else xp.asarray(logp, dtype)
+        result = xp.numpy(xp.call(softaxis.log_softmax_vjp)(given, xp.asarray([1.0, 0.0], dtype)))
+        np.testing.assert_allclose(result, [0.5, -0.5], rtol=5e-3)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_dtypes(xp, dtype):
     x = xp.asarray(spread((2, 3)), dtype)
     for forward, products in [

@@ -4,78 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from cases import FLOATS, INTEGERS
+from cases import INTEGERS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from strategies import ANY, FULL_SHAPES, MODERATE, floats_of, inf, inputs
 
 import softaxis
 from softaxis.testing import references as ref
 
 pytestmark = pytest.mark.needs("many shapes")
-inf, nan = float("inf"), float("nan")
-SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)
-FULL_SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5)
-MODERATE = st.floats(-50, 50, width=16)
-ANY = st.one_of(
-    MODERATE,
-    st.sampled_from([0.0, -0.0, inf, -inf, nan, 65504.0, -65504.0, 6e-8, -6e-8]),
-)
-
-
-@st.composite
-def axes(draw, ndim, single=False):
-    """Draw an axis of an array of `ndim` dimensions, a tuple of some, or None."""
-    if single:
-        return draw(st.integers(-ndim, ndim - 1))
-    some = draw(st.lists(st.integers(0, ndim - 1), unique=True)) if ndim else []
-    signed = tuple(axis - draw(st.sampled_from([0, ndim])) for axis in some)
-    choices = [signed, None, *([signed[0]] if signed else [])]
-    return draw(st.sampled_from(choices))
 
 
 def eps_in_float64(dtype):
     """Take the eps of a dtype whose values were brought to float64."""
     return max(ref.EPS[dtype], ref.EPS["float64"])
-
-
-def floats_of(xp):
-    return st.sampled_from([name for name in FLOATS if xp.has_dtype(name)])
-
-
-@st.composite
-def layouts(draw, xp, array, dtype):
-    """Store an array with strides of its own: reversed, stepped, transposed or repeated."""
-    kinds = ["plain"]
-    if xp.strided and array.ndim:
-        kinds += ["stepped", "transposed", "repeated"]
-        kinds += ["reversed"] if xp.name.startswith("numpy") else []
-    kind = draw(st.sampled_from(kinds))
-    if kind == "transposed":
-        stored = xp.asarray(np.ascontiguousarray(array.T), dtype)
-        return stored.T if array.ndim == 2 else xp.xp.permute_dims(stored, _backwards(array.ndim))
-    if kind == "stepped":
-        wide = np.repeat(array, 2, axis=-1)
-        wide[..., 1::2] = nan
-        return xp.asarray(wide, dtype)[..., ::2]
-    if kind == "reversed":
-        return xp.asarray(array[..., ::-1], dtype)[..., ::-1]
-    if kind == "repeated":
-        return xp.xp.broadcast_to(xp.asarray(array[:1], dtype), array.shape)
-    return xp.asarray(array, dtype)
-
-
-def _backwards(ndim):
-    return tuple(reversed(range(ndim)))
-
-
-@st.composite
-def inputs(draw, xp, elements=MODERATE, shapes=SHAPES, single=False):
-    """Draw an array of the library and an axis."""
-    dtype = draw(floats_of(xp))
-    values = draw(hnp.arrays(np.float64, draw(shapes), elements=elements))
-    x = draw(layouts(xp, values, dtype))
-    return x, dtype, draw(axes(values.ndim, single))
 
 
 @given(data=st.data())

@@ -167,7 +167,9 @@ def _is_writeable(out: Array) -> bool:
 
 def weights(value: Any, x: Array, kinds: tuple[str, ...] = NUMBERS) -> Array:
     """Return `weights`, an array or a number, as an array that broadcasts to `x`."""
-    if isinstance(value, (int, float, complex)) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        raise TypeError(f"`weights` must be a number or an array, got {value!r}")
+    if isinstance(value, (int, float, complex)):
         value = _filled(value, x)
     found = same_library(value, "weights", x)
     check_kind(found, "weights", kinds)

@@ -6,6 +6,7 @@ bfloat16 compute in float32 and are rounded once at the end; everything else com
 
 from __future__ import annotations
 
+from math import copysign, inf
 from typing import Any, TypeAlias
 
 from softaxis._libraries import Array, Namespace
@@ -91,3 +92,11 @@ def dtypes_for(x: Array, dtype: DType | None, xp: Namespace) -> tuple[DType, DTy
 def cast(x: Array, dtype: DType, xp: Namespace) -> Array:
     """Return `x` in `dtype`, itself where it has it."""
     return x if x.dtype == dtype else xp.astype(x, dtype)
+
+
+def as_held(value: float, dtype: DType, xp: Namespace) -> float:
+    """Return a number as 0 or infinity where `dtype` would round it to that."""
+    limits = xp.finfo(dtype)
+    if abs(value) > float(limits.max):
+        return copysign(inf, value)
+    return 0.0 if abs(value) < float(limits.smallest_normal) * float(limits.eps) else value

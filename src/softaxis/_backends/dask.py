@@ -30,13 +30,13 @@ def _by_block(name: str, *, reduces: bool) -> Callable[..., Any]:
             return declined("some blocks are empty")
         given |= {"axis": axis, "dtype": dtype}
         final = floating_dtype(x, library_of(x).xp) if dtype is None else dtype
+        with library_of(x).quiet():  # what an array of no dimensions holds is its own sample
+            meta = x._meta.astype(final)
         if not reduces:
-            return x.map_blocks(_run, generic, given, dtype=final, meta=x._meta.astype(final))
+            return x.map_blocks(_run, generic, given, dtype=final, meta=meta)
         chunks = tuple((1,) if i in as_tuple(axis) else c for i, c in enumerate(x.chunks))
         given["keepdims"] = True
-        y = x.map_blocks(
-            _run, generic, given, dtype=final, chunks=chunks, meta=x._meta.astype(final)
-        )
+        y = x.map_blocks(_run, generic, given, dtype=final, chunks=chunks, meta=meta)
         return y if keepdims else y.squeeze(as_tuple(axis))
 
     return call

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import copysign, inf
 from typing import Any
 
 import jax
@@ -38,7 +39,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         arguments.pop("out", None)  # always None: JAX arrays are immutable
         for name in _TRACED:  # a new number must not compile a new program
             if isinstance(arguments.get(name), float):
-                arguments[name] = jnp.asarray(arguments[name], _real_dtype(arrays[0]))
+                arguments[name] = _number(arguments[name])
         static = tuple(name for name in arguments if name in _STATIC)
         compiled = jitted.get(static)
         if compiled is None:
@@ -48,8 +49,13 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _real_dtype(x: Any) -> Any:
-    return x.dtype if jnp.isdtype(x.dtype, "real floating") else jnp.result_type(float)
+def _number(value: float) -> Any:
+    """A number in the widest dtype; what is infinite or 0 there, subnormal numbers too, as that."""
+    dtype = jnp.result_type(float)
+    limits = jnp.finfo(dtype)
+    if abs(value) > float(limits.max):
+        value = copysign(inf, value)
+    return jnp.asarray(0.0 if abs(value) < float(limits.smallest_normal) else value, dtype)
 
 
 for _name in _generic.__all__:

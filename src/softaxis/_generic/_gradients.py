@@ -40,7 +40,7 @@ def log_softmax_vjp(logp: Array, g: Array, /, *, axis: Axis, xp: Namespace) -> A
     g = xp.where(dead, 0.0, cast(g, logp.dtype, xp))
     p = xp.exp(logp)
     top = logp == maximum(logp, axis, xp)
-    alone = top & (p > 0.5)
+    alone = top & (p > 0.6)  # of two equal ones, rounding may put both above 1/2
     others = total(xp.where(alone, 0.0, g), axis, xp)
     dx = g - p * total(g, axis, xp)
     dx = xp.where(alone, -g * xp.expm1(logp) - p * others, dx)
@@ -124,9 +124,12 @@ def _share(
         x = masked(x, weights != 0, xp)
     lse = cast(lse if keepdims else expanded(lse, axis, xp), x.dtype, xp)
     dead = (x == -_INF) | (lse == -_INF)
-    share = xp.exp(xp.where(dead, 0.0, x) - xp.where(lse == -_INF, 0.0, lse))
-    if weights is not None:
-        share = share * weights
+    z = xp.where(dead, 0.0, x) - xp.where(lse == -_INF, 0.0, lse)
+    if weights is None:
+        share = xp.exp(z)
+    else:  # exp(z) may overflow where w is tiny and vanish where it is huge
+        half = xp.exp(z / 2)
+        share = weights * half * half
     if sign is not None:
         share = share * cast(sign if keepdims else expanded(sign, axis, xp), x.dtype, xp)
     return xp.where(dead, 0.0, share)

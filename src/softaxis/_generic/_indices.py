@@ -18,7 +18,10 @@ def flattened(x: Array, axis: Axis, xp: Namespace) -> Array:
     moved = xp.permute_dims(x, kept + axes)
     if len(axes) == 1:
         return moved
-    return xp.reshape(moved, (*(x.shape[i] for i in kept), prod(x.shape[i] for i in axes)))
+    shape = (*(x.shape[i] for i in kept), prod(x.shape[i] for i in axes))
+    if 0 in shape:  # Dask joins no axes of length 0
+        return xp.zeros(shape, dtype=x.dtype, device=device_of(x))
+    return xp.reshape(moved, shape)
 
 
 def restored(x: Array, shape: tuple[int, ...], axis: Axis, xp: Namespace) -> Array:

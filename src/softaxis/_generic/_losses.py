@@ -88,7 +88,7 @@ def cross_entropy_and_grad(
     others = xp.where(t.r.top, k - 1.0 + t.r.rest, divisor - t.r.e) / divisor
     grad = p * (total(t.v, axis, xp) - t.v) - t.v * others
     if z_loss:
-        grad = grad + 2.0 * z_loss * t.lse * p
+        grad = grad + 2.0 * z_loss * (t.lse * p)
     if where is not None:
         grad = xp.where(where, grad, 0.0)
     if t.valid is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softaxis._axes import Axis, as_tuple
-from softaxis._dtypes import DType, cast, default_integral, kind, to_working
+from softaxis._dtypes import DType, as_held, cast, default_integral, kind, to_working
 from softaxis._generic import _complex
 from softaxis._generic._indices import flattened, positions, restored
 from softaxis._generic._rows import (
@@ -39,7 +39,7 @@ def softmax(
     x, final = to_working(x, dtype, xp)
     if kind(x.dtype, xp) == "complex floating":
         return _complex.softmax(x, axis=axis, where=where, temperature=temperature, xp=xp)
-    r = _rows_of(x, axis, where, temperature, xp)
+    r, temperature = _rows_of(x, axis, where, temperature, xp)
     empty = r.empty()
     if sink is None:
         p = xp.where(empty, _NAN, r.e / (r.safe_k(xp) + r.rest))
@@ -68,7 +68,7 @@ def log_softmax(
     x, final = to_working(x, dtype, xp)
     if kind(x.dtype, xp) == "complex floating":
         return _complex.log_softmax(x, axis=axis, where=where, temperature=temperature, xp=xp)
-    r = _rows_of(x, axis, where, temperature, xp)
+    r, temperature = _rows_of(x, axis, where, temperature, xp)
     empty = r.empty()
     if sink is None:
         y = xp.where(empty, _NAN, r.z - r.log_sum(xp))
@@ -131,13 +131,15 @@ def _rows_of(
     where: Array | None,
     temperature: Array | float | None,
     xp: Namespace,
-) -> Rows:
-    if isinstance(temperature, float) or temperature is None:
-        return rows(masked(x, where, xp), axis, temperature, xp)
-    temperature = cast(temperature, x.dtype, xp)
-    if _varies_along(temperature, x, axis):
-        return rows(masked(heated_along(x, temperature, xp), where, xp), axis, None, xp)
-    return rows(masked(x, where, xp), axis, temperature, xp)
+) -> tuple[Rows, Array | float | None]:
+    """Return the rows, and the temperature that their maximum is still to be divided by."""
+    if isinstance(temperature, float):
+        temperature = as_held(temperature, x.dtype, xp)
+    elif temperature is not None:
+        temperature = cast(temperature, x.dtype, xp)
+        if _varies_along(temperature, x, axis):
+            return rows(masked(heated_along(x, temperature, xp), where, xp), axis, None, xp), None
+    return rows(masked(x, where, xp), axis, temperature, xp), temperature
 
 
 def _varies_along(t: Array, x: Array, axis: Axis) -> bool:
