@@ -48,7 +48,7 @@ _REFUSED_BY_DEFAULT = (
     (
         "sparse",
         ("SparseArray",),
-        "softmax is nowhere 0, so the array would be densified. Pass `x.todense()` if that fits",
+        "the array-API implementation would densify it. Pass `x.todense()` if that fits",
     ),
 )
 
