@@ -5,6 +5,7 @@ run the tests on it, and what is refused from the package's own list. `python do
 prints the table of the README; a test compares the two.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 from libraries import LIBRARIES  # the table that the tests run by
 
+MEASURED = Path(__file__).parents[1] / "measured.json"
 TITLES = {
     "numpy": "NumPy",
     "torch": "PyTorch",
@@ -164,7 +166,39 @@ def refusals():
     return table(["type", "because", "instead"], rows)
 
 
+def functions():
+    """Return which backend takes which function, for arrays of each library."""
+    every = backends()["default"].functions
+    columns = [name for name in backends() if name != "default"]
+    rows = []
+    for name in (one for one in softaxis.__all__ if one in every):
+        taken = [
+            f"`{column}`" if name in backends()[column].functions else "`default`"
+            for column in columns
+        ]
+        rows.append([f"`{name}`", *taken, "`default`"])
+    return table(["function", *(TITLES[column] for column in columns), "any other"], rows)
+
+
+def measured():
+    """Return the largest errors that the conformance kit measured, beside the declared bounds."""
+    found = json.loads(MEASURED.read_text(encoding="utf-8"))
+    kinds = ("float16", "bfloat16", "float32", "float64", "longdouble")
+    rows = []
+    for report in found["reports"]:
+        name, library = report["backend"], TITLES.get(report["library"], report["library"])
+        for function, worst in report["worst"].items():
+            numbers = [f"{worst[kind]:.2f}" if kind in worst else "" for kind in kinds]
+            bound = f"{report['bounds'][function]:g}"
+            rows.append([f"`{name}`", f"{library} {report['version']}", f"`{function}`"])
+            rows[-1] += [bound, *numbers]
+    head = ["backend", "arrays", "function", "declared", *(f"`{kind}`" for kind in kinds)]
+    return table(head, rows)
+
+
 TABLES = {
+    "functions": functions,
+    "measured": measured,
     "libraries": libraries,
     "capabilities": capabilities,
     "refusals": refusals,

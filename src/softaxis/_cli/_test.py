@@ -130,4 +130,6 @@ def _verdict(report: "Report") -> str:
         return f"{report.backend} keeps what it promises ({calls} calls)"
     if not report.failures:
         return f"{report.backend}: nothing was run, so nothing is proved"
-    return f"{report.backend} does not keep what it promises ({len(report.failures)} failures)"
+    count = len(report.failures)
+    failures = "1 failure" if count == 1 else f"{count} failures"
+    return f"{report.backend} does not keep what it promises ({failures})"

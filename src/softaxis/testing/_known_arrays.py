@@ -119,6 +119,7 @@ class TorchArrays(Arrays):
 
     def compiled(self, function: Function) -> Function | None:
         """Compile without breaks in the graph; the code of the graph is run as it is."""
+        importlib.import_module("torch").compiler.reset()  # or it counts calls as one function's
         compiled: Function = self.xp.compile(function, fullgraph=True, backend="aot_eager")
         return compiled
 
@@ -287,7 +288,26 @@ KNOWN: dict[str, type[Arrays]] = {
 
 
 def arrays_for(library: str, device: Any = None) -> Arrays:
-    """Return how arrays of a library are made: a known one, or any that follows the standard."""
+    """Return how arrays of a library are made: a known one, or any that follows the standard.
+
+    Parameters
+    ----------
+    library : str
+        The package, such as ``"torch"``.
+    device : optional
+        Where arrays are made, as the library names it.
+
+    Returns
+    -------
+    Arrays
+        What makes them.
+
+    Examples
+    --------
+    >>> from softaxis.testing import arrays_for
+    >>> arrays_for("numpy").asarray([1, 2], "float32")
+    array([1., 2.], dtype=float32)
+    """
     kind = KNOWN.get(library)
     if kind is None:
         kind = type(f"{library}Arrays", (Arrays,), {"namespace": library})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -50,8 +51,8 @@ class Report(NamedTuple):
 
     Parameters
     ----------
-    backend, library, device : str
-        What was looked at.
+    backend, library, version, device : str
+        What was looked at; the version is that of the array library.
     outcomes : tuple of Outcome
         One for each function and check.
     measured : tuple of (str, str, float)
@@ -60,6 +61,7 @@ class Report(NamedTuple):
 
     backend: str
     library: str
+    version: str
     device: str
     outcomes: tuple[Outcome, ...]
     measured: tuple[tuple[str, str, float], ...]
@@ -79,6 +81,7 @@ class Report(NamedTuple):
         return {
             "backend": self.backend,
             "library": self.library,
+            "version": self.version,
             "device": self.device,
             "passed": self.passed,
             "outcomes": [one._asdict() for one in self.outcomes],
@@ -146,8 +149,10 @@ def check(
         if stop and outcome.state == "failed":
             break
     measured = tuple((*key, worst) for key, worst in sorted(subject.worst.items()))
-    where = subject.arrays.device_of(subject.arrays.asarray([1.0]))
-    return Report(subject.name, subject.arrays.name, where, tuple(found), measured)
+    arrays = subject.arrays
+    version = str(getattr(importlib.import_module(arrays.name), "__version__", ""))
+    where = arrays.device_of(arrays.asarray([1.0]))
+    return Report(subject.name, arrays.name, version, where, tuple(found), measured)
 
 
 def outcomes(
