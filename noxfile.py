@@ -26,6 +26,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 LIBRARIES = ("numpy", "strict", "torch", "jax", "dask", "cupy", "sparse", "ndonnx")
 # What softaxis has backends for, and imports without a GPU. CuPy has no wheels for macOS.
 IMPORTABLE = ("numpy", "torch", "jax", "dask", *(() if sys.platform == "darwin" else ("cupy",)))
+MUTATED = ("numpy", "torch", "jax", "dask")
+STAGES = (("bare", ""), ("numpy", "[numpy]"), ("cli", "[cli]"), ("test", "[cli,test]"))
 BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 
@@ -111,12 +113,35 @@ def build(session: nox.Session) -> None:
         session.run("virtualenv", "--clear", str(empty), silent=True)
         python = str(empty / BIN / "python")
         session.chdir(empty)  # so that nothing is imported from the checkout
-        for stage, extra in (("bare", ""), ("numpy", "[numpy]"), ("cli", "[cli]")):
+        for stage, extra in STAGES:
             session.run(
                 *(python, "-m", "pip", "install", "--quiet", f"{archive}{extra}"), external=True
             )
             session.run(python, "-I", str(script), stage, external=True)
         session.chdir(session.invoked_from)
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """Install the example backend from its wheel, as a stranger's, and let it prove itself."""
+    folder = Path("plugins").resolve()
+    dist = Path(session.create_tmp()).resolve()
+    session.install(".[cli,test]", *nox.project.dependency_groups(PROJECT, "build"))
+    for name in ("softaxis-example", "broken-examples"):
+        shutil.rmtree(dist / name, ignore_errors=True)
+        session.run(
+            *("python", "-m", "build", "--wheel", "--outdir", str(dist / name)), str(folder / name)
+        )
+        (wheel,) = (dist / name).glob("*.whl")
+        session.install(str(wheel))
+    session.chdir(dist)  # so that nothing is imported from the checkout
+    session.run("pytest", str(folder / "softaxis-example"))
+    session.run("softaxis", "test", "example")
+    kit = ("pytest", "-q", "-p", "softaxis.testing.plugin")
+    session.run(*kit, "--pyargs", "softaxis.testing.conformance", "--softaxis-backend", "example")
+    session.run("softaxis", "doctor", "example")
+    broken = ("raises_on_import", "crash_on_import", "wrong_numbers", "mutates_input")
+    session.run("softaxis", "doctor", *broken, success_codes=[1])
 
 
 @nox.session
@@ -126,6 +151,32 @@ def demo(session: nox.Session) -> None:
     group = library.removeprefix("array_api_")  # the group of array_api_strict is called strict
     install(session, "demo", group)
     session.run("python", "examples/digits.py", library, *session.posargs[1:])
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Call every function with drawn arguments for 10 minutes; `-- --library torch --minutes 3`."""
+    given = session.posargs
+    library = given[given.index("--library") + 1] if "--library" in given else "numpy"
+    install(session, "test", library)
+    session.run("python", "tests/fuzz/run.py", *given)
+
+
+@nox.session(default=False)
+@nox.parametrize("library", MUTATED, ids=MUTATED)
+def mutants(session: nox.Session, library: str) -> None:
+    """Hold the conformance kit against every wrong line that is planted in our backends."""
+    install(session, "test", library)
+    tests_of = f"tests/test_mutants_{library}.py"
+    everything = {"SOFTAXIS_MUTANTS": "all"}
+    session.run("pytest", "--library", library, tests_of, *session.posargs, env=everything)
+
+
+@nox.session(default=False)
+def conformance(session: nox.Session) -> None:
+    """Hold every backend to its promises, and record the largest errors for the documentation."""
+    install(session, "test", "strict", *(name for name in IMPORTABLE if name != "cupy"))
+    session.run("python", "docs/_ext/measure.py", *session.posargs, env={"JAX_ENABLE_X64": "1"})
 
 
 @nox.session(default=False)

@@ -1,7 +1,8 @@
-"""Call an installed softaxis as a stranger does: python check_installed.py bare|numpy|cli.
+"""Call an installed softaxis as a stranger does: python check_installed.py bare|numpy|cli|test.
 
 `bare`: an environment that holds softaxis and array-api-compat, and no array library.
 `numpy`: the same after `pip install softaxis[numpy]`.  `cli`: after `pip install softaxis[cli]`.
+`test`: after `pip install softaxis[cli,test]`.
 """
 
 import subprocess
@@ -54,6 +55,29 @@ def cli():
     assert all(number in shown.stdout for number in ("0.01", "0.09", "0.24", "0.66", "30.56"))
 
 
+def test():
+    for arguments in (
+        ("test", "numpy"),
+        ("test", "default", "--function", "cross_entropy"),
+        ("test", "default", "--library", "array_api_strict", "--function", "softmax"),
+        ("doctor", "numpy"),
+        ("compare", "softmax", "--shape", "64", "64", "--plot", "compare.png"),
+    ):
+        done = command(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "softaxis numpy" in done.stdout
+    assert Path("compare.png").stat().st_size > 10_000
+    kit = ("-p", "softaxis.testing.plugin", "--pyargs", "softaxis.testing.conformance")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *kit, "--softaxis-backend", "numpy"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    print(ran.stdout.splitlines()[-1])
+
+
 def command(*arguments):
     """Run the script `softaxis` that the installation put beside this interpreter."""
     script = Path(sys.executable).with_name("softaxis")
@@ -62,4 +86,4 @@ def command(*arguments):
 
 if __name__ == "__main__":
     assert Path(softaxis.__file__).is_relative_to(sys.prefix), "softaxis comes from a checkout"
-    {"bare": bare, "numpy": numpy, "cli": cli}[sys.argv[1]]()
+    {"bare": bare, "numpy": numpy, "cli": cli, "test": test}[sys.argv[1]]()

@@ -19,7 +19,6 @@ SUBJECTS = {
     "dask": ("dask", None),
     "default": ("default", "numpy"),
     "default-strict": ("default", "array_api_strict"),
-    "default-torch": ("default", "torch"),
 }
 
 

@@ -17,6 +17,8 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 FLOATS = ("float16", "bfloat16", "float32", "float64", "longdouble")
 COMPLEX = ("complex64", "complex128")
 ALL_DTYPES = ("bool", *INTEGERS, *FLOATS, *COMPLEX)
+NARROWER = {"float64": "float32", "complex128": "complex64", "int64": "int32"}
+"""What stands in for a dtype that a library does not have."""
 
 
 class Arrays:
@@ -94,14 +96,15 @@ class Arrays:
         array = np.array(values)
         if dtype is None:
             dtype = self.stored_as(array.dtype.name)
+        if not self.has_dtype(dtype) and dtype in NARROWER:
+            dtype = NARROWER[dtype]
         if dtype in {"bfloat16", "longdouble"}:
             return self.from_numpy(array.astype(np.longdouble), dtype)
         return self.from_numpy(array.astype(dtype), dtype)
 
     def stored_as(self, name: str) -> str:
         """Return the widest dtype of the library up to `name`."""
-        narrower = {"float64": "float32", "complex128": "complex64", "int64": "int32"}
-        return name if self.has_dtype(name) else narrower[name]
+        return name if self.has_dtype(name) else NARROWER[name]
 
     def from_numpy(self, array: NDArray, dtype: str) -> Any:
         """Make an array from one of NumPy's that has the same dtype, or longdouble for bfloat16."""

@@ -22,15 +22,17 @@ from softaxis.testing._hows import (
     from_threads,
     must_decline,
     must_run,
+    one_by_one,
     plainly,
     row_by_row,
     written,
+    written_beside,
     written_over,
 )
-from softaxis.testing._long_trials import long_trials
+from softaxis.testing._long_trials import long_trials, many_rows
 from softaxis.testing._pasting import DType
 from softaxis.testing._recorded import Row, holds, recorded
-from softaxis.testing._rows import AXES, EMPTY_AXES
+from softaxis.testing._rows import AXES, EMPTY_AXES, LENGTHS
 from softaxis.testing._subject import Subject
 from softaxis.testing._trials import (
     LOSSES,
@@ -97,12 +99,24 @@ def claims(subject: Subject, function: str) -> Iterator[Step]:
     for dtype in subject.dtypes(function):
         trial = some(subject, function, dtype)
         if trial is not None:
-            yield Step(trial, must_run(dtype))
+            yield Step(trial, must_run(dtype, list(various(subject, function, dtype))))
     if subject.implementations[function].keywords is not None:
         for keyword in subject.keywords(function):
             trials = list(with_keyword(subject, function, keyword))
             if trials:
                 yield Step(trials[0], must_run(f"`{keyword}`", trials[1:]))
+
+
+def various(subject: Subject, function: str, dtype: str) -> Iterator[Trial]:
+    """Yield simple calls of many sizes and shapes, for who takes some of them only."""
+    result = subject.result_dtype(dtype)
+    for n in LENGTHS:
+        for count in (2, 500):
+            rows = pool(function, dtype, n, count)
+            if rows:
+                yield alone(subject, function, rows[0], dtype)
+                for shape, axis in (((count, n), 1), ((n, count), 0)):
+                    yield stack(function, rows, shape, axis, dtype=dtype, result=result)
 
 
 def with_keyword(subject: Subject, function: str, keyword: str) -> Iterator[Trial]:
@@ -134,7 +148,8 @@ def with_keyword(subject: Subject, function: str, keyword: str) -> Iterator[Tria
 
 def values(subject: Subject, function: str) -> Iterator[Step]:
     """Finite rows, one by one and together."""
-    groups = ("finite", "pool", "derivatives", "complex", "labels", "probabilities")
+    plain = ("finite", "pool", "derivatives", "certainty", "complex")
+    groups = (*plain, "labels", "probabilities")
     for dtype in subject.dtypes(function):
         if dtype in INTEGERS or dtype == "bool":
             continue
@@ -169,6 +184,8 @@ def special_values(subject: Subject, function: str) -> Iterator[Step]:
 
 def arguments(subject: Subject, function: str) -> Iterator[Step]:
     """Masks, temperatures, sinks, weights, labels."""
+    if function in TAKE_COMPLEX:
+        yield from _complex_arguments(subject, function)
     for dtype in subject.floats(function):
         groups = LABEL_GROUPS if function in LOSSES else ARGUMENT_GROUPS
         rows = rows_of(function, dtype, *groups)
@@ -182,12 +199,54 @@ def arguments(subject: Subject, function: str) -> Iterator[Step]:
             }
             if scalars:
                 yield Step(trial.with_keywords(**scalars), plainly)
+            yield from _broadcast(function, row, dtype)
         yield from together(subject, function, rows, dtype)
+        for row in rows_of(function, dtype, "temperature along"):
+            each = Operand(np.array(row.given["temperatures"]), dtype)
+            trial = alone(subject, function, row, dtype).with_keywords(temperature=each)
+            yield Step(replace(trial, build=None), plainly)
         if function == "logsumexp":
             yield from _signs(subject, dtype)
         if function in LOSSES:
             yield from _reduced(function, dtype)
             yield from _ignored(function, dtype)
+            yield from _weighted_mean(function, dtype)
+
+
+def _complex_arguments(subject: Subject, function: str) -> Iterator[Step]:
+    """Yield calls that cool twice the numbers, and calls that mask one more."""
+    nothing = {"softmax": 0.0, "log_softmax": -np.inf}
+    for dtype in set(COMPLEX).intersection(subject.dtypes(function)):
+        for row in rows_of(function, dtype, "complex"):
+            trial = replace(alone(subject, function, row, dtype), build=None)
+            x, expected = trial.arrays[0].values, trial.expected[0]
+            if function in nothing:
+                cooled = replace(trial, arrays=(Operand(2 * x, dtype),))
+                yield Step(cooled.with_keywords(temperature=2.0), plainly)
+                expected = Expected(
+                    np.append(expected.high, nothing[function]),
+                    np.append(expected.low, 0.0),
+                    np.append(expected.scale, 0.0),
+                )
+            longer = Operand(np.append(x, complex(math.nan, math.inf)), dtype)
+            where = Operand(np.append(np.ones(x.size, bool), False), "bool")
+            masked = replace(trial, arrays=(longer,), expected=(expected,))
+            yield Step(masked.with_keywords(where=where), plainly)
+
+
+def _broadcast(function: str, row: Row, dtype: str) -> Iterator[Step]:
+    """Yield calls with masks and weights that have fewer dimensions, or a length of 1."""
+    names = [name for name in ("where", "weights") if name in row.given]
+    if not names:
+        return
+    n = row.length
+    for shape, axis, one in (((3, n), 1, 0), ((3, n), 1, slice(1)), ((n, 3), 0, np.s_[:, :1])):
+        trial = stack(function, [row] * 3, shape, axis, dtype=dtype, result=dtype)
+        smaller = {
+            name: trial.keywords[name]._replace(values=trial.keywords[name].values[one])
+            for name in names
+        }
+        yield Step(replace(trial.with_keywords(**smaller), build=None), plainly, "broadcast")
 
 
 def _signs(subject: Subject, dtype: str) -> Iterator[Step]:
@@ -205,26 +264,39 @@ def _reduced(function: str, dtype: str) -> Iterator[Step]:
     if not rows:
         return
     trial = stack(function, rows, (3, 4), 1, dtype=dtype, result=dtype)
+    yield Step(_reduction(trial, "sum", Fraction(1)), plainly)
+    yield Step(_reduction(trial, "mean", Fraction(3)), plainly)
+
+
+def _weighted_mean(function: str, dtype: str) -> Iterator[Step]:
+    """The mean divides by the summed weights of the labels."""
+    rows = [r for r in rows_of(function, dtype, "class weights") if r.given["labels"] == 1]
+    if rows:
+        shape = len(rows), rows[0].length
+        trial = stack(function, rows, shape, 1, dtype=dtype, result=dtype)
+        weights = [Fraction(row.given["class_weights"][1]) for row in rows]
+        yield Step(_reduction(trial, "mean", sum(weights, Fraction(0))), plainly)
+
+
+def _reduction(trial: Trial, reduction: str, divisor: Fraction) -> Trial:
+    """Return the same call with its losses summed and divided."""
     losses, *slopes = trial.expected
-    for reduction, divisor in (("sum", 1), ("mean", 3)):
-        exact = np.array([sum(map(Fraction, (*losses.high, *losses.low)), Fraction(0))])
-        scale = np.array([12 * (1 + float(exact[0]))])
-        reduced = _quotient(exact, divisor, scale).map(lambda a: a.reshape(()))
-        divided = [
-            _quotient(_fractions(s.high) + _fractions(s.low), divisor, s.scale) for s in slopes
-        ]
-        trial = replace(trial, expected=(reduced, *divided), build=None)
-        yield Step(trial.with_keywords(reduction=reduction), plainly)
+    exact = np.array([sum(map(Fraction, (*losses.high, *losses.low)), Fraction(0))])
+    scale = np.array([12 * (1 + float(exact[0]))])
+    reduced = _quotient(exact, divisor, scale).map(lambda a: a.reshape(()))
+    divided = [_quotient(_fractions(s.high) + _fractions(s.low), divisor, s.scale) for s in slopes]
+    trial = replace(trial, expected=(reduced, *divided), build=None)
+    return trial.with_keywords(reduction=reduction)
 
 
 _fractions = np.vectorize(Fraction, otypes=[object])
 _floats = np.vectorize(float, otypes=[float])
 
 
-def _quotient(exact: Any, divisor: int, scale: Any) -> Expected:
+def _quotient(exact: Any, divisor: Fraction, scale: Any) -> Expected:
     """Divide without rounding."""
-    high = _floats(exact / Fraction(divisor))
-    return Expected(high, _floats(exact / Fraction(divisor) - _fractions(high)), scale)
+    high = _floats(exact / divisor)
+    return Expected(high, _floats(exact / divisor - _fractions(high)), scale)
 
 
 def _ignored(function: str, dtype: str) -> Iterator[Step]:
@@ -241,7 +313,9 @@ def _ignored(function: str, dtype: str) -> Iterator[Step]:
     )
     arrays = x._replace(values=spoilt), labels._replace(values=out_of_range)
     trial = replace(trial, arrays=arrays, expected=expected, build=None)
-    yield Step(trial.with_keywords(ignore_index=-100), plainly)
+    trial = trial.with_keywords(ignore_index=-100)
+    yield Step(trial, plainly)
+    yield Step(_reduction(trial, "mean", Fraction(2)), plainly, "one of three rows ignored")
 
 
 def shapes(subject: Subject, function: str) -> Iterator[Step]:
@@ -256,6 +330,8 @@ def shapes(subject: Subject, function: str) -> Iterator[Step]:
                 continue
             trial = stack(function, rows, shape, axis, dtype=dtype, result=dtype)
             yield Step(trial, plainly)
+            if axis == ():
+                yield from _by_itself(function, trial)
             if "keepdims" in subject.keywords(function) and function in REDUCTIONS:
                 yield Step(
                     stack(function, rows, shape, axis, dtype=dtype, result=dtype, keepdims=True),
@@ -269,6 +345,20 @@ def shapes(subject: Subject, function: str) -> Iterator[Step]:
             for shape, _ in AXES:
                 rows = pool(function, dtype, 1, int(np.prod(shape, dtype=int)))
                 yield Step(stack(function, rows, shape, (), dtype=dtype, result=dtype), plainly)
+
+
+def _by_itself(function: str, trial: Trial) -> Iterator[Step]:
+    """Yield the call with arguments that change nothing where every element is a row."""
+    ones = np.ones(trial.arrays[0].values.shape)
+    takes: dict[str, tuple[str, ...]] = {
+        **dict.fromkeys(("softmax", "log_softmax", "softmin"), ("where", "temperature")),
+        **dict.fromkeys(REDUCTIONS, ("where", "weights")),
+        "hardmax": ("where",),
+    }
+    for name in takes.get(function, ()):
+        dtype = "bool" if name == "where" else trial.dtype
+        changed = trial.with_keywords(**{name: Operand(ones, dtype)})
+        yield Step(replace(changed, build=None), plainly)
 
 
 def _default_axis(function: str, dtype: str) -> Iterator[Step]:
@@ -298,8 +388,14 @@ def _empty(function: str, shape: tuple[int, ...], axis: Any, dtype: str) -> Tria
 def dtypes(subject: Subject, function: str) -> Iterator[Step]:
     """Promotion of integers, and `dtype`."""
     for dtype in subject.dtypes(function):
-        for row in rows_of(function, dtype, "integers"):
-            yield Step(alone(subject, function, row, dtype), plainly)
+        for row in rows_of(function, dtype, "integers", "integers with arguments"):
+            trial = alone(subject, function, row, dtype)
+            yield Step(trial, plainly)
+            scalars = {k: v for k, v in row.given.items() if k in {"temperature", "sink"}}
+            if scalars:
+                yield Step(trial.with_keywords(**scalars), plainly)
+    if function in LOSSES:
+        yield from _labels_of_any_dtype(subject, function)
     if "dtype" not in subject.keywords(function):
         return
     targets = [name for name in FLOATS if subject.arrays.has_dtype(name)]
@@ -310,6 +406,16 @@ def dtypes(subject: Subject, function: str) -> Iterator[Step]:
                 yield Step(trial.with_keywords(dtype=DType(target)), plainly)
             if FLOATS.index(target) < FLOATS.index(dtype) and dtype != "bfloat16":
                 yield from _far_out(function, dtype, target)
+
+
+def _labels_of_any_dtype(subject: Subject, function: str) -> Iterator[Step]:
+    for dtype in subject.floats(function)[-1:]:
+        rows = pool(function, dtype, 4, 3)
+        for name in INTEGERS:
+            if rows and subject.arrays.has_dtype(name):
+                trial = stack(function, rows, (3, 4), 1, dtype=dtype, result=dtype)
+                x, labels = trial.arrays
+                yield Step(replace(trial, arrays=(x, labels._replace(dtype=name))), plainly)
 
 
 def _far_out(function: str, dtype: str, target: str) -> Iterator[Step]:
@@ -326,15 +432,18 @@ def _far_out(function: str, dtype: str, target: str) -> Iterator[Step]:
 def layouts(subject: Subject, function: str) -> Iterator[Step]:
     """Strides of every kind, byte orders, and arrays that cannot be written."""
     for dtype in subject.floats(function):
-        rows = pool(function, dtype, 4, 3)
-        if not rows:
-            continue
-        for shape, axis in (((3, 4), 1), ((4, 3), 0)):
+        for shape, axis in (((3, 4), 1), ((4, 3), 0), ((2, 3), 1), ((3, 2), 0), ((4,), 0)):
+            count, n = lengths(shape, axis)
+            rows = pool(function, dtype, n, count)
+            if not rows:
+                continue
             trial = stack(function, rows, shape, axis, dtype=dtype, result=dtype)
-            same = stack(function, rows[:1] * 3, (3, 4), 1, dtype=dtype, result=dtype)
             for layout, _ in subject.arrays.layouts(trial.arrays[0].values, dtype):
-                one = same if layout == "overlapping rows" else trial
-                yield Step(replace(one.laid_out(layout), build=None), plainly, layout)
+                if layout != "overlapping rows":
+                    yield Step(replace(trial.laid_out(layout), build=None), plainly, layout)
+                elif axis == 1:
+                    same = stack(function, rows[:1] * count, shape, axis, dtype=dtype, result=dtype)
+                    yield Step(replace(same.laid_out(layout), build=None), plainly, layout)
 
 
 def out(subject: Subject, function: str) -> Iterator[Step]:
@@ -350,6 +459,9 @@ def out(subject: Subject, function: str) -> Iterator[Step]:
         rows = pool(function, dtype, 4, 3)
         trial = stack(function, rows, (4, 3), 0, dtype=dtype, result=dtype)
         yield Step(trial, written, "with out=")
+        if function in NORMALIZERS:
+            for trial in islice(many_rows(function, dtype), 2, 3):
+                yield Step(trial, written_beside, "with out= in the memory of x")
 
 
 def long_rows(subject: Subject, function: str) -> Iterator[Step]:
@@ -357,6 +469,9 @@ def long_rows(subject: Subject, function: str) -> Iterator[Step]:
     for dtype in subject.floats(function):
         for trial in long_trials(function, dtype, few=subject.arrays.compiles):
             yield Step(trial, plainly)
+        if dtype == "float32" or (dtype == "float16" and not subject.arrays.compiles):
+            for trial in many_rows(function, dtype):
+                yield Step(trial, plainly)
 
 
 def batch(subject: Subject, function: str) -> Iterator[Step]:
@@ -368,11 +483,17 @@ def batch(subject: Subject, function: str) -> Iterator[Step]:
             for shape, axis in both if rows else ():
                 trial = stack(function, rows, shape, axis, dtype=dtype, result=dtype)
                 yield Step(trial, row_by_row, "row by row")
+        if subject.arrays.compiles and dtype != "float32":
+            continue
+        for trial in long_trials(function, dtype, few=True):
+            if trial.name in {"rows of 4097", "rows of 100003"} and trial.keywords["axis"] == 1:
+                yield Step(trial, one_by_one, "one by one")
 
 
 def threads(subject: Subject, function: str) -> Iterator[Step]:
     """Calls from several threads at once."""
-    for dtype in subject.floats(function)[-2:]:
+    floats = subject.floats(function)
+    for dtype in {*floats[:1], *floats[-2:]}:  # the narrowest may need a buffer of another dtype
         for n, count in ((4, 7), (24, 40)):
             rows = pool(function, dtype, n, count + 4)
             if rows:
@@ -395,9 +516,10 @@ def tracing(subject: Subject, function: str) -> Iterator[Step]:
     """Under `jax.jit` or `torch.compile`."""
     if not subject.implementations[function].capability.traceable:
         return
-    for dtype in subject.floats(function)[-2:]:
-        for group in ("pool", "derivatives", "special", "where", "temperature", "sink"):
-            for row in rows_of(function, dtype, group)[:4]:
+    groups = ("pool", "derivatives", "special", "where", "temperature", "sink", "masked labels")
+    for dtype in [name for name in subject.floats(function) if name != "longdouble"][-1:]:
+        for group in groups:
+            for row in rows_of(function, dtype, group)[-1:]:
                 yield Step(alone(subject, function, row, dtype), compiled, "compiled")
 
 
@@ -418,9 +540,9 @@ def gradients(subject: Subject, function: str) -> Iterator[Step]:
         yield from _masked_gradients(subject, function, dtype)
         if function == "cross_entropy":
             for row in rows_of("cross_entropy_and_grad", dtype, *LABEL_GROUPS, "pool"):
-                if all(math.isfinite(v) for v in row.given["x"]):
+                trial = alone(subject, function, row, dtype)
+                if np.isfinite(trial.expected[0].high):
                     both = alone(subject, "cross_entropy_and_grad", row, dtype)
-                    trial = alone(subject, function, row, dtype)
                     how = differentiated(np.ones(()), both.expected[1])
                     yield Step(trial, how, "differentiated")
 

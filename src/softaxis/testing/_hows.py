@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -87,6 +90,17 @@ def written_over(subject: Subject, trial: Trial) -> None:
     subject.compare(trial, (x,))
 
 
+def written_beside(subject: Subject, trial: Trial) -> None:
+    """Write the result into memory that the input shares, one row further on."""
+    x = trial.arrays[0]
+    longer = np.concatenate([x.values, x.values[-1:]])
+    memory = subject.arrays.asarray(longer, x.dtype)
+    given, out = memory[:-1, ...], memory[1:, ...]
+    keywords = {key: subject.make(value) for key, value in trial.keywords.items()}
+    getattr(subject.functions, trial.function)(given, out=out, **keywords)
+    subject.compare(trial, (out,))
+
+
 def compiled(subject: Subject, trial: Trial) -> None:
     """Run the implementation under the library's tracer."""
     function, keywords = subject.direct(trial)
@@ -146,6 +160,32 @@ def row_by_row(subject: Subject, trial: Trial) -> None:
             _same_bits(again, together, "with the number of threads")
 
 
+def one_by_one(subject: Subject, trial: Trial) -> None:
+    """See the same of long rows, which are cut into parts and shared among threads."""
+    if not subject.arrays.steady:
+        raise Declined("exp of the library itself depends on the place")
+    together = _numbers(subject, trial)
+    for i in range(len(trial.arrays[0].values)):
+        row = _rows_from(trial, i, i + 1)
+        for part, whole in zip(_numbers(subject, row), together, strict=True):
+            _same_bits(part, whole[i : i + 1], "with its batch")
+        for threads in (1, 2, 3):
+            context = subject.arrays.threads(threads)
+            if context is not None:
+                with context:
+                    again = _numbers(subject, row)
+                for part, whole in zip(again, together, strict=True):
+                    _same_bits(part, whole[i : i + 1], "with the number of threads")
+
+
+def _rows_from(trial: Trial, first: int, last: int) -> Trial:
+    return replace(
+        trial,
+        arrays=tuple(one._replace(values=one.values[first:last]) for one in trial.arrays),
+        expected=tuple(one.map(lambda a: a[first:last]) for one in trial.expected),
+    )
+
+
 def _numbers(subject: Subject, trial: Trial) -> list[NDArray]:
     return [subject.arrays.to_numpy(part) for part in subject.call(trial)]
 
@@ -177,6 +217,7 @@ def from_threads(others: Sequence[Trial]) -> How:
             for one in trials
         ]
         alone = [_bits(subject, f(*arrays, **keywords)) for f, arrays, keywords in made]
+        repeats = max(_REPEATS // subject.arrays.share, 2)
         failures: list[Exception] = []
         start = threading.Barrier(len(made))
 
@@ -184,17 +225,18 @@ def from_threads(others: Sequence[Trial]) -> How:
             function, arrays, keywords = made[index]
             try:
                 start.wait()
-                for _ in range(_REPEATS):
+                for _ in range(repeats):
                     result = _bits(subject, function(*arrays, **keywords))
                     _same_bits(result, alone[index], "when other threads call at the same time")
             except Exception as error:  # noqa: BLE001 - raised again, in the caller's thread
                 failures.append(error)
 
         threads = [threading.Thread(target=work, args=(i,)) for i in range(len(made))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with _switching_often():
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         if failures:
             raise failures[0]
 
@@ -202,6 +244,17 @@ def from_threads(others: Sequence[Trial]) -> How:
 
 
 _REPEATS = 40
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Let Python change threads as often as it can, in the middle of a call."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _bits(subject: Subject, result: Any) -> NDArray:

@@ -11,6 +11,11 @@ STEP = 16
 """Steps of a unit."""
 
 
+def direction(n: int) -> npt.NDArray[Any]:
+    """Return what the products are given: multiples of 1/8 up to 1, of both signs."""
+    return ((np.arange(n, dtype=np.int64) * 31) % 17 - 8) / 8
+
+
 def long_row(kind: str, n: int) -> npt.NDArray[Any]:
     """Return `n` numbers, in float64.
 

@@ -1,28 +1,36 @@
-"""Calls on long rows, whose results follow from three recorded numbers a row."""
+"""Calls on long rows, whose results follow from a few recorded numbers a row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from softaxis.testing._arrays import NDArray
 from softaxis.testing._comparing import LARGEST, Expected
-from softaxis.testing._long_rows import STEP, long_row
+from softaxis.testing._long_rows import STEP, direction, long_row
 from softaxis.testing._recorded import LongRow, expected, recorded
-from softaxis.testing._trials import LOSSES, POINTWISE, Operand, Trial
+from softaxis.testing._trials import LOSSES, POINTWISE, PRODUCTS, Operand, Trial
 
 FEW = (1, 2, 3, 7, 8, 9, 16, 17, 33, 65, 129, 1000, 4097, 8191, 70_000, 100_003)
-FUNCTIONS = ("softmax", "log_softmax", "softmin", "logsumexp", "logmeanexp", *LOSSES)
+FUNCTIONS = (
+    *("softmax", "log_softmax", "softmin", "logsumexp", "logmeanexp"),
+    *(*LOSSES, *PRODUCTS),
+)
 BOTH_AXES = 20_000
 """Longer rows are tried along the last axis, and along the first only in single precision."""
+MANY = ((2, 65_539), (33, 1009), (1025, 141))
+"""Lengths, and numbers of rows: more than a grid of 16 bits counts, than a block of 2**15 elements
+holds and than one of 2**17 does; every one leaves a part of a block."""
 
 
 def long_trials(function: str, dtype: str, *, few: bool) -> Iterator[Trial]:
     """Yield calls on rows of more and more elements, the kinds of rows beside each other."""
     if function in POINTWISE:
         yield from _pointwise(function, dtype)
-    if function not in FUNCTIONS:
+    if function not in FUNCTIONS or (function in PRODUCTS and dtype == "longdouble"):
         return
     by_length: dict[int, list[LongRow]] = {}
     for row in recorded().long:
@@ -36,6 +44,33 @@ def long_trials(function: str, dtype: str, *, few: bool) -> Iterator[Trial]:
         axes = (1, 0) if n <= BOTH_AXES or dtype == "float32" else (1,)
         for axis in axes:
             yield _trial(function, dtype, kept, axis)
+
+
+def many_rows(function: str, dtype: str) -> Iterator[Trial]:
+    """Yield calls on so many rows that implementations take them block by block."""
+    if function not in FUNCTIONS:
+        return
+    for n, count in MANY:
+        rows = [row for row in recorded().long if row.length == n]
+        for axis in (1, 0):
+            yield _repeated(_trial(function, dtype, rows, axis), count)
+
+
+def _repeated(trial: Trial, count: int) -> Trial:
+    """Take the rows again and again."""
+    across = 1 - trial.keywords["axis"]
+
+    def again(values: NDArray) -> NDArray:
+        where = across if values.ndim > 1 else 0
+        taken: NDArray = values.take(np.arange(count) % values.shape[where], axis=where)
+        return taken
+
+    return replace(
+        trial,
+        arrays=tuple(one._replace(values=again(one.values)) for one in trial.arrays),
+        expected=tuple(one.map(again) for one in trial.expected),
+        name=f"{count} {trial.name}",
+    )
 
 
 def _pointwise(function: str, dtype: str) -> Iterator[Trial]:
@@ -57,6 +92,8 @@ def _trial(function: str, dtype: str, rows: list[LongRow], axis: int) -> Trial:
         results = [_log_sum(row, function) for row in rows]
         sums = Expected(*(np.array(part) for part in zip(*results, strict=True)))
         return Trial(function, (x,), {"axis": axis}, (sums,), dtype, name)
+    if function in PRODUCTS:
+        return _products(function, dtype, rows, axis)
     kind = "softmax" if function in {"softmax", "softmin"} else "log_softmax"
     each = [_normalized(row, kind) for row in rows]
     if function in LOSSES:
@@ -69,6 +106,40 @@ def _trial(function: str, dtype: str, rows: list[LongRow], axis: int) -> Trial:
         both = (losses, _stacked(slopes, axis))
         return Trial(function, arrays, {"axis": axis}, both, dtype, name)
     return Trial(function, (x,), {"axis": axis}, (_stacked(each, axis),), dtype, name)
+
+
+def _products(function: str, dtype: str, rows: list[LongRow], axis: int) -> Trial:
+    """Return a call of a vjp or jvp, on what softmax or log_softmax should have returned."""
+    kind = "log_softmax" if function.startswith("log") else "softmax"
+    given = _stacked([_normalized(row, kind) for row in rows], axis).high
+    g = np.stack([direction(row.length) for row in rows], 1 - axis)
+    each = _stacked([_product_of(function, row) for row in rows], axis)
+    arrays = (Operand(given, dtype), Operand(g, dtype))
+    return Trial(function, arrays, {"axis": axis}, (each,), dtype, f"rows of {rows[0].length}")
+
+
+def _product_of(function: str, row: LongRow) -> Expected:
+    p, g = _normalized(row, "softmax"), direction(row.length)
+    logs = 8 + np.log(row.length)  # logp is given rounded
+    if function == "log_softmax_vjp":  # g - p sum(g)
+        total = float(g.sum())  # exact: multiples of 1/8
+        high, low = _product(p.high, p.low, -total, 0.0)
+        size = max(np.abs(g).max(), abs(total) * p.high.max())
+        return Expected(*_sum(g, 0.0, high, low), np.full(row.length, logs * size))
+    centred = _sum(g, 0.0, np.array(-row.dot[0]), -row.dot[1])  # g - sum(p g)
+    size = max(np.abs(g).max(), abs(row.dot[0]))
+    if function == "log_softmax_jvp":
+        return Expected(*centred, np.full(row.length, logs * size))
+    size = max(np.abs(p.high * g).max(), abs(row.dot[0]) * p.high.max())
+    return Expected(*_product(p.high, p.low, *centred), np.full(row.length, 8 * size))
+
+
+def _sum(a: NDArray, a_low: Any, b: NDArray, b_low: Any) -> tuple[NDArray, NDArray]:
+    """Add two pairs of numbers (Knuth)."""
+    high = a + b
+    back = high - a
+    low: NDArray = (a - (high - back)) + (b - back) + a_low + b_low
+    return high, low
 
 
 def _stacked(each: list[Expected], axis: int) -> Expected:
@@ -133,7 +204,7 @@ def _gap(below: NDArray) -> float:
     return 0.0 if at_top.sum() != 1 or below.size == 1 else float(-below[~at_top].max())
 
 
-def _product(a: NDArray, a_low: NDArray, b: float, b_low: float) -> tuple[NDArray, NDArray]:
+def _product(a: NDArray, a_low: NDArray, b: Any, b_low: Any) -> tuple[NDArray, NDArray]:
     """Multiply two pairs of numbers (Dekker)."""
     high = a * b
     a1, b1 = _upper(a), _upper(np.array(b))

@@ -106,9 +106,13 @@ def _rule(values: NDArray) -> str:
             for row in rows
         ]
         if all(made):
-            n = values.shape[axis]
-            calls = ", ".join(f"long_row({kind!r}, {n})" for kind in made)
-            if len(made) == 1:
+            n, count = values.shape[axis], len(made)
+            period = next(k for k in range(1, count + 1) if made == (made[:k] * count)[:count])
+            calls = ", ".join(f"long_row({kind!r}, {n})" for kind in made[:period])
+            if count == 1:
                 return f"{calls}.reshape({values.shape})" if values.ndim > 1 else calls
-            return f"np.stack([{calls}], {1 - axis if values.ndim == 2 else 0})"
+            stacked = f"np.stack([{calls}], {1 - axis})"
+            if period == count:
+                return stacked
+            return f"{stacked}.take(np.arange({count}) % {period}, {1 - axis})"
     return _list(values)

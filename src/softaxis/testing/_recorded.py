@@ -30,13 +30,14 @@ class Row(NamedTuple):
 
 
 class LongRow(NamedTuple):
-    """A row of `long_row`: lse - max, the same less log n, and 1 / sum(exp(x - max))."""
+    """A row of `long_row`: lse - max, that less log n, 1 / sum(exp(x - max)), sum(softmax * g)."""
 
     kind: str
     length: int
     tail: tuple[float, float]
     mean_tail: tuple[float, float]
     share: tuple[float, float]
+    dot: tuple[float, float]
 
 
 class Recorded(NamedTuple):

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from softaxis.testing import references as ref
-from softaxis.testing._long_rows import STEP, long_row
+from softaxis.testing._long_rows import STEP, direction, long_row
 from softaxis.testing._rows import (
     COMPLEX_ROWS,
+    COOLED_ALONG_ROWS,
     COOLED_ROWS,
     INTEGER_ROWS,
     KINDS,
@@ -27,6 +28,7 @@ from softaxis.testing._rows import (
     MASKED_ROWS,
     ROWS,
     SPECIAL_ROWS,
+    SUBNORMAL_ROWS,
     SUNK_ROWS,
     WEIGHTED_ROWS,
 )
@@ -62,10 +64,18 @@ def _plain() -> Iterator[Record]:
         ends = [[-most, most], [most, most], [-most, -most, -most], [most, 0.0, -most], [most]]
         for row in ends:
             yield _row("extreme", f"the ends of {dtype}", row, dtype=dtype)
+        name = f"the ends of {dtype}, cooled"
+        yield _row("temperature", name, [most, -most], temperature=4.0, dtype=dtype)
+        yield _row("extreme", f"subnormal {dtype}", SUBNORMAL_ROWS[dtype], dtype=dtype)
     for dtype, integers in INTEGER_ROWS.items():
         small = [1, 0, 1, 1] if dtype == "bool" else [3, 1, 2, 2]
         for integer_row in (small, integers):
             yield _row("integers", dtype, list(map(float, integer_row)), dtype=dtype)
+        row = list(map(float, small))
+        where = [True, False, True, True]
+        yield _row("integers with arguments", dtype, row, temperature=0.5, dtype=dtype)
+        yield _row("integers with arguments", dtype, row, sink=0.5, dtype=dtype)
+        yield _row("integers with arguments", dtype, row, where=where, dtype=dtype)
     for numbers in COMPLEX_ROWS:
         yield _complex(numbers)
 
@@ -95,6 +105,11 @@ def _with_arguments() -> Iterator[Record]:
         yield _row("where", name, row, where=where)
     for row, temperature in COOLED_ROWS:
         yield _row("temperature", f"temperature {temperature}", row, temperature=temperature)
+    for row, temperatures in COOLED_ALONG_ROWS:
+        quotients = [x / t for x, t in zip(row, temperatures, strict=True)]
+        record = _row("temperature along", "a temperature each", quotients)
+        results = {name: record["results"][name] for name in ("softmax", "log_softmax", "softmin")}
+        yield record | {"given": {"x": row, "temperatures": temperatures}, "results": results}
     for row, sink in SUNK_ROWS:
         yield _row("sink", f"sink {sink}", row, sink=sink)
     row, where = [4.0, -2.0, 9.0, 0.5], [True, True, False, True]
@@ -103,6 +118,12 @@ def _with_arguments() -> Iterator[Record]:
         yield _row("weights", "weights", row, weights=weights)
     where, weights = [True, False, True], [2.0, 1.0, 0.5]
     yield _row("weights", "weights and mask", [1.0, nan, 2.0], where=where, weights=weights)
+    for dtype in DTYPES:
+        yield _share("masked", [nan, 1.0, 2.0], dtype, where=[False, True, True])
+        yield _share("nothing left", [1.0, 2.0, nan], dtype, where=[False] * 3)
+        yield _share("weighted", [0.5, nan, 2.0], dtype, weights=[1.0, 0.0, 0.5])
+        where = [True, False, True]
+        yield _share("both", [0.5, 3.0, 2.0], dtype, where=where, weights=[4.0, 1.0, 0.5])
 
 
 def _row(
@@ -267,6 +288,8 @@ def _loss(
         scale = 12 * size
     mass = sum(target) * (max(factors) if factors else 1)
     slopes = [12 * max(1, mass, 2 * z_loss * abs(mp.mpf(np.nanmax(row))))] * n
+    if whole and not options and all(map(np.isfinite, row)):
+        slopes = [12 * max(map(abs, slope))] * n  # p and 1 - p, neither of them a difference
     results = {
         "cross_entropy": _numbers([loss], [scale]),
         "cross_entropy_and_grad": _numbers(slope, slopes),
@@ -288,6 +311,8 @@ def _derivatives() -> Iterator[Record]:
         for dtype in DTYPES:
             x = ref.rounded(ref.objects(row), dtype).astype(np.float64)
             yield from _products(name, tuple(map(ref.exact, x)), dtype)
+            if "certainty" in name:
+                yield from _certain(name, tuple(map(ref.exact, x)), dtype)
 
 
 def _products(name: str, row: Any, dtype: str) -> Iterator[Record]:
@@ -318,6 +343,59 @@ def _products(name: str, row: Any, dtype: str) -> Iterator[Record]:
         results["softmax_jacobian"] = _matrix(p)
     given = {"x": row, "p": _in(p, dtype), "logp": _in(logp, dtype), "lse": _in([lse], dtype)[0]}
     yield _record("derivatives", name, dtype, given | {"g": g}, results)
+
+
+def _certain(name: str, row: Any, dtype: str) -> Iterator[Record]:
+    """Record derivatives whose allowed error is relative to what stands beside the top."""
+    n, top = len(row), row.index(max(row))
+    p, logp = ref.shares(row, (True,) * n)
+    for g in ([mp.mpf(i == top) for i in range(n)], [mp.mpf(3 - 2 * i) for i in range(n)]):
+        h = [b - g[top] for b in g]
+        dot, total = mp.fsum(a * b for a, b in zip(p, h, strict=True)), mp.fsum(g)
+        both = [a * (b - dot) for a, b in zip(p, h, strict=True)]
+        size = max(abs(dot), *(abs(a * b) for a, b in zip(p, h, strict=True)))
+        results: Record = {
+            "softmax_vjp": _numbers(both, [8 * size] * n),
+            "softmax_jvp": _numbers(both, [8 * size] * n),
+        }
+        rest = [mp.fsum(q for j, q in enumerate(p) if j != i) for i in range(n)]
+        terms = [(b * r, a * (total - b)) for a, b, r in zip(p, g, rest, strict=True)]
+        size = max(abs(term) for pair in terms for term in pair)
+        results["log_softmax_vjp"] = _numbers([a - b for a, b in terms], [8 * size] * n)
+        given = {"x": row, "p": _in(p, dtype), "logp": _in(logp, dtype), "g": g}
+        yield _record("certainty", name, dtype, given, results)
+
+
+def _share(
+    name: str,
+    row: list[float],
+    dtype: str,
+    where: list[bool] | None = None,
+    weights: list[float] | None = None,
+) -> Record:
+    """Record the derivatives of logsumexp: w exp(x - lse), times g and summed."""
+    kept = [True] * len(row) if where is None else where
+    factors = [1.0] * len(row) if weights is None else weights
+    exact = tuple(map(ref.exact, row))
+    lse, _ = ref.log_of_sum(exact, tuple(kept), tuple(factors))
+    share = [
+        mp.mpf(w) * mp.exp(x - lse) if k and w else ref.ZERO
+        for x, k, w in zip(exact, kept, factors, strict=True)
+    ]
+    g = [2.0, -1.5, 0.25]
+    around = 16 + (abs(lse) if mp.isfinite(lse) else 0)
+    sizes = [2 * around * abs(p) for p in share]
+    results = {
+        "logsumexp_vjp": _numbers([p * g[0] for p in share], [s * g[0] for s in sizes]),
+        "logsumexp_jvp": _numbers(
+            [mp.fsum(p * t for p, t in zip(share, g, strict=True))],
+            [mp.fsum(s * abs(t) for s, t in zip(sizes, g, strict=True))],
+        ),
+    }
+    finite = _in([lse], dtype)[0] if mp.isfinite(lse) else float(lse)
+    given = {"x": row, "lse": finite, "g": g, "where": where, "weights": weights}
+    group = "where" if weights is None else "weights"
+    return _record(group, name, dtype, given, results)
 
 
 def _matrix(p: list[Any]) -> Any:
@@ -355,19 +433,24 @@ def _to_bfloat16(values: Iterable[Any]) -> list[float]:
 def _long(kind: str, n: int) -> Record:
     """Record lse - m, 1 / sum(exp(x - m)) and the sum of g times softmax."""
     steps = long_row(kind, n) * STEP
-    values, counts = np.unique((steps - steps.max()).astype(np.int64), return_counts=True)
+    below = (steps - steps.max()).astype(np.int64)
+    values, where, counts = np.unique(below, return_inverse=True, return_counts=True)
+    weights = np.bincount(where, 8 * direction(n))  # integers
     table = {int(v): mp.exp(mp.mpf(int(v)) / STEP) for v in values}
     with mp.workprec(300):
         rest = mp.fsum(int(c) * table[int(v)] for v, c in zip(values, counts, strict=True) if v < 0)
         k = int(counts[-1])
         tail = mp.log(k) + mp.log1p(rest / k)
         share = 1 / (k + rest)
+        terms = (mp.mpf(float(w)) * table[int(v)] for v, w in zip(values, weights, strict=True))
+        dot = share * mp.fsum(terms) / 8
     return {
         "kind": kind,
         "length": n,
         "tail": _pair(tail),
         "mean_tail": _pair(tail - mp.log(n)),
         "share": _pair(share),
+        "dot": _pair(dot),
     }
 
 

@@ -99,6 +99,10 @@ COOLED_ROWS = [  # x, temperature
     ([1.0, nan], 0.0),
     ([-inf, -inf], 0.0),
 ]
+COOLED_ALONG_ROWS = [  # x, a temperature for each element; their quotients are exact
+    ([1.0, 2.0, 3.0, -1.0], [0.5, 2.0, 1.0, 4.0]),
+    ([8.0, -8.0, 0.5], [4.0, 0.25, 0.125]),
+]
 SUNK_ROWS = [  # x, sink
     ([-1.0, 1.0, 2.0], 0.0),
     ([-1.0, 1.0, 2.0], 3.0),
@@ -115,6 +119,8 @@ WEIGHTED_ROWS = [  # x, weights
     ([0.5, nan, 2.0], [1.0, 0.0, 0.5]),
     ([inf, 1.0, -2.0], [0.0, 3.0, 1.0]),
     ([1.0, inf, nan], [0.0, 0.0, 0.0]),
+    ([inf, inf, 0.0], [1.0, -2.0, 1.0]),
+    ([inf, inf, 0.0], [-1.0, -2.0, 4.0]),
     ([2.0, 1.0, 0.0], [3.0, -1.0, -0.5]),
     ([1.0, 2.0, 0.0], [1.0, -3.0, 0.5]),
     ([500.0, 499.0, 3.0], [-1.0, 1.0, 1.0]),
@@ -138,6 +144,13 @@ COMPLEX_ROWS = [
     [1000 + 1j, 1000.5 - 2j, 999 + 0.5j],
     [1 + 0j, 2 + 0j],
 ]
+# Rows whose smallest probability is subnormal.
+SUBNORMAL_ROWS = {
+    "float16": [0.0, -10.0, -15.0],
+    "bfloat16": [0.0, -90.0, -92.0],
+    "float32": [0.0, -90.0, -100.0],
+    "float64": [0.0, -710.0, -740.0],
+}
 # Lengths of the rows that shapes are filled with.
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 12, 24)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +17,14 @@ from softaxis._dispatch._forced import BackendFunctions, Declined
 from softaxis._dispatch._tables import tables
 from softaxis.backend import Backend, Implementation
 from softaxis.testing._arrays import ALL_DTYPES, COMPLEX, FLOATS, Arrays, NDArray
-from softaxis.testing._comparing import excess
+from softaxis.testing._comparing import EPS, TINY, excess
 from softaxis.testing._known_arrays import arrays_for
 from softaxis.testing._pasting import DType
-from softaxis.testing._trials import Operand, Trial
+from softaxis.testing._trials import Operand, Trial, axes_of
+
+
+SUMMED = tuple(name for name in FLOATS if name != "longdouble")
+"""The dtypes whose rows `math.fsum` adds up exactly."""
 
 
 class Wrong(Exception):
@@ -164,8 +169,27 @@ class Subject:
             worst = float(ratio[at])
             if worst > bound:
                 raise Wrong(_difference(actual, expected.high, at, worst, bound))
+            if trial.function in {"softmax", "softmin"} and trial.dtype in SUMMED:
+                self.add_up(trial, actual, expected.high, bound)
             key = trial.function, trial.dtype
             self.worst[key] = max(self.worst.get(key, 0.0), worst)
+
+    def add_up(self, trial: Trial, actual: NDArray, high: NDArray, bound: float) -> None:
+        """See that the rows of softmax sum to 1, within 8 eps."""
+        axis = trial.keywords.get("axis", -1)
+        if "sink" in trial.keywords or not actual.ndim:
+            return
+        axes = axes_of(axis, actual.ndim)
+        n = int(np.prod([actual.shape[i] for i in axes], dtype=int))
+        eps, tiny = EPS[trial.dtype], TINY[trial.dtype]
+        # below the smallest normal number every element is rounded by half a spacing, or to 0
+        allowed = bound * 8 * eps + n * tiny * (1 if self.arrays.flushes_subnormals else eps / 2)
+        moved = np.moveaxis(actual, axes, range(-len(axes), 0)).reshape(-1, n)
+        one = np.moveaxis(high, axes, range(-len(axes), 0)).reshape(-1, n).sum(axis=1) > 0.5
+        for row in moved[one].astype(np.float64):
+            off = abs(float(math.fsum(row) - 1))
+            if off > allowed:
+                raise Wrong(f"a row of softmax sums to 1 give or take {off / eps:.3g} eps, not 8")
 
     def direct(self, trial: Trial) -> tuple[Any, dict[str, Any]]:
         """Return the bare implementation and the keyword arguments that dispatch passes it."""

@@ -101,9 +101,10 @@ def log_of_sum(
     terms = [(x, w) for x, w, k in zip(row, weights, kept, strict=True) if k and w != 0]
     if any(mp.isnan(x) or mp.isnan(w) for x, w in terms) or (mean and not terms):
         return NAN, NAN
-    infinite = {mp.sign(w) for x, w in terms if x == INF}
+    whole = mp.sign(mp.fsum(w for _, w in terms)) if mean else 1
+    infinite = {whole * mp.sign(w) for x, w in terms if x == INF}
     if infinite:
-        return (INF, infinite.pop()) if len(infinite) == 1 else (NAN, NAN)
+        return (INF, infinite.pop()) if len(infinite) == 1 and whole != 0 else (NAN, NAN)
     top = max((x for x, _ in terms), default=-INF)
     if top == -INF:
         return -INF, ZERO
@@ -134,7 +135,7 @@ def loss_and_slope(
     if not any(kept):
         return ZERO if all(y == 0 for y in target) else INF, [ZERO] * len(row)
     weights = [mp.mpf(1)] * len(row) if class_weights is None else class_weights
-    share = mp.mpf(smoothing) / sum(kept)
+    share = mp.mpf(smoothing) * mp.fsum(target) / sum(kept)
     goal = [(1 - mp.mpf(smoothing)) * y + share * k for y, k in zip(target, kept, strict=True)]
     goal = [w * y for w, y in zip(weights, goal, strict=True)]
     p, logs = shares(row, kept)

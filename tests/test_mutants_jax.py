@@ -1,0 +1,14 @@
+"""The conformance kit finds wrong lines in what runs on JAX; see mutants.py."""
+
+import pytest
+from mutants import assert_found, assert_green, copies, sample
+
+
+@pytest.mark.parametrize("mutant", sample("jax"), ids=lambda mutant: mutant.name)
+def test_the_kit_finds_the_mutant(mutant):
+    assert_found(mutant)
+
+
+@pytest.mark.parametrize("mutant", copies("jax").values(), ids=copies("jax"))
+def test_the_bare_copy_passes(mutant):
+    assert_green(mutant)
