@@ -22,7 +22,6 @@ from softaxis.testing._known_arrays import arrays_for
 from softaxis.testing._pasting import DType
 from softaxis.testing._trials import Operand, Trial, axes_of
 
-
 SUMMED = tuple(name for name in FLOATS if name != "longdouble")
 """The dtypes whose rows `math.fsum` adds up exactly."""
 
