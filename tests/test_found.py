@@ -61,7 +61,9 @@ def test_the_jacobian_of_every_element_by_itself(xp, shape, axis, result):
 @pytest.mark.parametrize("function", [softaxis.logsumexp, softaxis.logmeanexp])
 def test_a_bool_is_no_weight(xp, function, wrong):
     """NumPy took it for an array, as nobody else did."""
-    with pytest.raises(TypeError, match=r"`weights` must be a number or an array, got (True|Fals)"):
+    with pytest.raises(
+        TypeError, match=r"`weights` must be a number or an array, got (True|False)"
+    ):
         function(xp.asarray([1.0, 2.0]), weights=wrong)
 
 
