@@ -124,24 +124,30 @@ def build(session: nox.Session) -> None:
 @nox.session
 def plugins(session: nox.Session) -> None:
     """Install the example backend from its wheel, as a stranger's, and let it prove itself."""
-    folder = Path("plugins").resolve()
     dist = Path(session.create_tmp()).resolve()
     session.install(".[cli,test]", *nox.project.dependency_groups(PROJECT, "build"))
-    for name in ("softaxis-example", "broken-examples"):
-        shutil.rmtree(dist / name, ignore_errors=True)
-        session.run(
-            *("python", "-m", "build", "--wheel", "--outdir", str(dist / name)), str(folder / name)
-        )
-        (wheel,) = (dist / name).glob("*.whl")
-        session.install(str(wheel))
+    example, broken = (
+        _wheel(session, name, dist) for name in ("softaxis-example", "broken-examples")
+    )
+    session.install(example)
+    folder = Path("plugins/softaxis-example").resolve()
     session.chdir(dist)  # so that nothing is imported from the checkout
-    session.run("pytest", str(folder / "softaxis-example"))
+    session.run("pytest", str(folder))
     session.run("softaxis", "test", "example")
     kit = ("pytest", "-q", "-p", "softaxis.testing.plugin")
     session.run(*kit, "--pyargs", "softaxis.testing.conformance", "--softaxis-backend", "example")
     session.run("softaxis", "doctor", "example")
-    broken = ("raises_on_import", "crash_on_import", "wrong_numbers", "mutates_input")
-    session.run("softaxis", "doctor", *broken, success_codes=[1])
+    session.install(broken)
+    names = ("raises_on_import", "crash_on_import", "wrong_numbers", "mutates_input")
+    session.run("softaxis", "doctor", *names, success_codes=[1])
+
+
+def _wheel(session: nox.Session, name: str, dist: Path) -> str:
+    """Build the wheel of a plugin."""
+    shutil.rmtree(dist / name, ignore_errors=True)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(dist / name), f"plugins/{name}")
+    (wheel,) = (dist / name).glob("*.whl")
+    return str(wheel)
 
 
 @nox.session
