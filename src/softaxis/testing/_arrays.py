@@ -24,7 +24,7 @@ NARROWER = {"float64": "float32", "complex128": "complex64", "int64": "int32"}
 class Arrays:
     """What the conformance kit has to know about an array library.
 
-    A library that follows the array API standard closely needs no more than `namespace`. For
+    A library that follows the array API standard closely needs no more than a ``namespace``. For
     another one, derive a class, name an instance of it in ``Backend(..., arrays="module:name")``,
     and override what differs: most often `asarray` and `to_numpy`.
 
@@ -103,7 +103,7 @@ class Arrays:
         return self.from_numpy(array.astype(dtype), dtype)
 
     def stored_as(self, name: str) -> str:
-        """Return the widest dtype of the library up to `name`."""
+        """Return the widest dtype of the library up to the one named."""
         return name if self.has_dtype(name) else NARROWER[name]
 
     def from_numpy(self, array: NDArray, dtype: str) -> Any:
