@@ -144,8 +144,6 @@ class StrictestFlags(Strict):
 class StrictWithoutFloat64(Strict):
     name = "strict-no-float64"
     share = 3
-    default_float = "float32"
-    dtypes = tuple(name for name in Strict.dtypes if name not in {"float64", "complex128"})
 
     def __init__(self) -> None:
         super().__init__("no_float64")

@@ -78,6 +78,10 @@ class StrictArrays(Arrays):
     def __init__(self, device: Any = None) -> None:
         super().__init__()
         self.device = self.xp.Device(device or "CPU_DEVICE")
+        known = self.xp.__array_namespace_info__().dtypes(device=self.device)
+        self.dtypes = tuple(name for name in self.dtypes if name in known)
+        if "float64" not in known:
+            self.default_float = "float32"
 
     def to_numpy(self, array: Any) -> NDArray:
         """Go by way of the device that NumPy can read."""

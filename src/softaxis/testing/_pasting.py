@@ -99,7 +99,7 @@ def _rule(values: NDArray) -> str:
     from softaxis.testing._long_rows import long_row
     from softaxis.testing._rows import KINDS
 
-    for axis in range(values.ndim):
+    for axis in sorted(range(values.ndim), key=lambda i: -values.shape[i]):
         rows = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
         made: list[Any] = [
             next((k for k in KINDS if np.array_equal(long_row(k, row.size), row)), None)

@@ -28,6 +28,10 @@ TAKE_COMPLEX = ("softmax", "log_softmax", "logsumexp")
 TAKE_INTEGERS = (*NORMALIZERS, *POINTWISE, *REDUCTIONS)
 
 
+SINGLE_ROWS = 64
+"""How many rows of a failing call are tried alone."""
+
+
 class Operand(NamedTuple):
     """An array that is passed, before it becomes one of the library under test."""
 
@@ -67,9 +71,28 @@ class Trial:
 
     def smaller(self) -> Iterator[Trial]:
         """Yield the rows one by one, as calls of their own."""
-        if self.build is not None and self.arrays[0].values.ndim > 1:
+        axis, x = self.keywords.get("axis"), self.arrays[0]
+        if x.values.ndim < 2:
+            return
+        if self.build is not None:
             for row in self.rows:
                 yield self.build((row,), (row.length,), 0)
+        elif x.values.ndim == 2 and axis in {0, 1} and not self.operands() and not x.layout:
+            for i in range(min(x.values.shape[1 - axis], SINGLE_ROWS)):
+                yield self._row(i, axis)
+
+    def operands(self) -> bool:
+        """Say whether there are arrays among the keyword arguments."""
+        return any(isinstance(value, Operand) for value in self.keywords.values())
+
+    def _row(self, i: int, axis: int) -> Trial:
+        """Return one row of the arrays and of what is expected, as a batch of one."""
+
+        def part(a: NDArray) -> NDArray:
+            return a[:, i : i + 1] if axis == 0 and a.ndim == 2 else a[i : i + 1]
+
+        arrays = tuple(one._replace(values=part(one.values)) for one in self.arrays)
+        return replace(self, arrays=arrays, expected=tuple(one.map(part) for one in self.expected))
 
 
 def stack(

@@ -48,9 +48,9 @@ def threads(subject: Subject, function: str) -> Iterator[Step]:
     for dtype in {*floats[:1], *floats[-2:]}:  # the narrowest may need a buffer of another dtype
         for n, count in ((4, 7), (24, 40)):
             rows = pool(function, dtype, n, count + 4)
-            if rows:
+            for shape, axis in (((n, count), 0), ((count, n), 1)) if rows else ():
                 trials = [
-                    stack(function, rows[i : i + count], (n, count), 0, dtype=dtype, result=dtype)
+                    stack(function, rows[i : i + count], shape, axis, dtype=dtype, result=dtype)
                     for i in range(4)
                 ]
                 yield Step(trials[0], from_threads(trials[1:]), "from four threads")
