@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar, overload
 
-__all__ = ["Backend", "Capability", "Implementation", "declined"]
+__all__ = ["Backend", "Capability", "Declined", "Implementation", "declined"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -160,6 +160,10 @@ def _keywords(function: Callable[..., Any]) -> frozenset[str] | None:
     return frozenset(
         p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
     )
+
+
+class Declined(NotImplementedError):
+    """The one backend that was asked, by `softaxis.get_backend`, declined the call."""
 
 
 _listeners: list[object] = []

@@ -10,11 +10,7 @@ from softaxis._dispatch._calls import Candidate, candidate
 from softaxis._dispatch._gates import Call
 from softaxis._dispatch._tables import Table, tables
 from softaxis._libraries import Library, library_of_type
-from softaxis.backend import Backend, Implementation, _listeners, _reason
-
-
-class Declined(NotImplementedError):
-    """A backend that was asked by name declined the call."""
+from softaxis.backend import Backend, Declined, Implementation, _listeners, _reason
 
 
 class BackendFunctions:
@@ -55,6 +51,10 @@ def get_backend(name: str) -> BackendFunctions:
         There is no such backend.
     RuntimeError
         It cannot be loaded; its own exception is the cause.
+
+    Notes
+    -----
+    A call that the backend declines raises `softaxis.backend.Declined`, a NotImplementedError.
 
     Examples
     --------

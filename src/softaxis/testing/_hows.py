@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from softaxis._dispatch._forced import Declined
+from softaxis.backend import Declined
 from softaxis.testing._subject import Subject, Wrong
 from softaxis.testing._trials import Trial
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from softaxis._dispatch._forced import Declined
+from softaxis.backend import Declined
 from softaxis.testing._arrays import NDArray
 from softaxis.testing._hows import How
 from softaxis.testing._subject import Subject, Wrong

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from softaxis._dispatch._forced import Declined
+from softaxis.backend import Declined
 from softaxis.testing._subject import Subject
 from softaxis.testing._trials import Trial
 

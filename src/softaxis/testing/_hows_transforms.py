@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from softaxis._dispatch._forced import Declined
+from softaxis.backend import Declined
 from softaxis.testing._arrays import NDArray
 from softaxis.testing._comparing import Expected
 from softaxis.testing._hows import How

@@ -6,9 +6,8 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from softaxis._dispatch._forced import Declined
 from softaxis._dispatch._tables import tables
-from softaxis.backend import Backend
+from softaxis.backend import Backend, Declined
 from softaxis.testing._checks import CHECKS
 from softaxis.testing._hows import Step
 from softaxis.testing._pasting import paste

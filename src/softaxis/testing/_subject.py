@@ -13,9 +13,9 @@ import numpy as np
 
 from softaxis._axes import normalize_axis
 from softaxis._dispatch import _registry
-from softaxis._dispatch._forced import BackendFunctions, Declined
+from softaxis._dispatch._forced import BackendFunctions
 from softaxis._dispatch._tables import tables
-from softaxis.backend import Backend, Implementation
+from softaxis.backend import Backend, Declined, Implementation
 from softaxis.testing._arrays import ALL_DTYPES, COMPLEX, FLOATS, Arrays, NDArray
 from softaxis.testing._comparing import EPS, TINY, excess
 from softaxis.testing._known_arrays import arrays_for
@@ -229,6 +229,3 @@ def _difference(actual: NDArray, high: NDArray, at: Any, worst: float, bound: fl
     allowed = f", {bound:g} times declared" if bound != 1 else ""
     text = f"gives {actual[at]!s} instead of {high[at]!s}{place}"
     return f"{text} ({how_far}{allowed})" if how_far else text
-
-
-__all__ = ["Declined", "Subject", "Wrong"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softaxis._dispatch._forced import Declined
+from softaxis.backend import Declined
 from softaxis.testing._comparison import measuring, probes
 from softaxis.testing._comparison.calls import Ready, ready
 from softaxis.testing._comparison.contestants import Absent, Contestant, contestants, one_line

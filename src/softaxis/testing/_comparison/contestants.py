@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import softaxis
 from softaxis._dispatch import _registry
-from softaxis._dispatch._forced import Declined
+from softaxis.backend import Declined
 from softaxis.testing._arrays import Arrays
 from softaxis.testing._comparison.natives import NATIVES, Function, Native, without_axis
 from softaxis.testing._known_arrays import KNOWN, arrays_for
