@@ -147,3 +147,14 @@ def test_two_equal_probabilities_that_rounding_put_above_one_half(xp, dtype):
     result = xp.numpy(xp.call(softaxis.log_softmax_vjp)(logp, xp.asarray([1.0] * 3, dtype)))
     p = ref.softmax([-8.0, 0.0, 0.0])
     ref.assert_accurate(result, 1 - 3 * p, dtype, bound=8, scale=3 * p[1])
+
+
+@pytest.mark.parametrize("sink", ["number", "array"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sink_of_minus_infinity_beside_logits_that_overflow(xp, sink, sign):
+    """x / t was -inf as well, and -inf less -inf is NaN."""
+    x = xp.asarray([sign * 0.75 * ref.LARGEST[xp.stored_as("float64")]])
+    given = -inf if sink == "number" else xp.asarray(-inf)
+    result = xp.call(softaxis.softmax)(x, temperature=0.5, sink=given)
+    assert xp.numpy(result).tolist() == [1.0]
+    assert xp.numpy(xp.call(softaxis.log_softmax)(x, temperature=0.5, sink=given)).tolist() == [0.0]

@@ -45,8 +45,6 @@ def reduction(xp, call, outcome):
     want, signs, allowed = [], [], []
     for row, inside, w in zip(all_rows, kept, factors, strict=True):
         log, sign = ref.log_of_sum(row, inside, w, mean)
-        if w is not None and mean and log == INF:
-            sign = sign * mp.sign(mp.fsum(b for b, k in zip(w, inside, strict=True) if k))
         limit = allowed_in_sum(row, inside, w, log, mean)
         want.append([log if signed or sign >= 0 or mp.isnan(log) else NAN])
         signs.append([NAN if mp.isnan(log) else sign])

@@ -154,13 +154,15 @@ def _gap(
     axis: Axis,
     xp: Namespace,
 ) -> Array:
-    """sink - m / temperature: the sink in the coordinates of z."""
+    """sink - m / temperature: the sink in the coordinates of z; -inf for -inf, come what may."""
     m = shift_of(r.m, xp)
-    if not isinstance(sink, float):
-        for _ in range(m.ndim - len(as_tuple(axis)) - sink.ndim):
-            sink = xp.expand_dims(sink, axis=0)
-        sink = cast(expanded(sink, axis, xp), m.dtype, xp)
-    return sink - _cooled_maximum(m, temperature, xp)
+    top = _cooled_maximum(m, temperature, xp)
+    if isinstance(sink, float):
+        return sink - top if sink > -_INF else xp.where(xp.isnan(top), top, sink)
+    for _ in range(m.ndim - len(as_tuple(axis)) - sink.ndim):
+        sink = xp.expand_dims(sink, axis=0)
+    sink = cast(expanded(sink, axis, xp), m.dtype, xp)
+    return xp.where(sink == -_INF, sink, sink - top)
 
 
 def _cooled_maximum(m: Array, temperature: Array | float | None, xp: Namespace) -> Array:
