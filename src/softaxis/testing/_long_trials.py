@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from softaxis.testing._arrays import NDArray
-from softaxis.testing._comparing import LARGEST, Expected
+from softaxis.testing._comparing import Expected
+from softaxis.testing._limits import LARGEST
 from softaxis.testing._long_rows import STEP, direction, long_row
 from softaxis.testing._recorded import LongRow, expected, recorded
 from softaxis.testing._trials import LOSSES, POINTWISE, PRODUCTS, Operand, Trial

@@ -17,8 +17,9 @@ from softaxis._dispatch._forced import BackendFunctions
 from softaxis._dispatch._tables import tables
 from softaxis.backend import Backend, Declined, Implementation
 from softaxis.testing._arrays import ALL_DTYPES, COMPLEX, FLOATS, Arrays, NDArray
-from softaxis.testing._comparing import EPS, TINY, excess
+from softaxis.testing._comparing import excess
 from softaxis.testing._known_arrays import arrays_for
+from softaxis.testing._limits import EPS, TINY
 from softaxis.testing._pasting import DType
 from softaxis.testing._trials import Operand, Trial, axes_of
 

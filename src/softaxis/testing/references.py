@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from mpmath import MPContext
 
+from softaxis.testing import _limits
+
 Row: TypeAlias = tuple[Any, ...]
 Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -24,17 +26,7 @@ Objects: TypeAlias = npt.NDArray[Any]
 mp = MPContext()
 mp.prec = 200
 NAN, INF, ZERO = mp.mpf("nan"), mp.mpf("inf"), mp.mpf(0)
-
-EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
-TINY = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
-LARGEST = {
-    "float16": 65504.0,
-    "bfloat16": (2.0 - 2.0**-7) * 2.0**127,
-    "float32": (2.0 - 2.0**-23) * 2.0**127,
-    "float64": float(np.finfo(np.float64).max),
-}
-EPS["longdouble"] = float(np.finfo(np.longdouble).eps)
-LARGEST["longdouble"] = LARGEST["float64"]
+EPS, LARGEST = _limits.EPS, _limits.LARGEST
 
 FAR = 1600  # exp(-1600) is below the smallest longdouble that the tests look at
 
@@ -59,7 +51,7 @@ def _exp(difference: Any) -> Any:
     return mp.exp(difference) if difference > -FAR else ZERO
 
 
-TINY["longdouble"] = exact(np.finfo(np.longdouble).tiny)
+TINY = {**_limits.TINY, "longdouble": exact(np.finfo(np.longdouble).tiny)}
 
 # One row at a time, as a tuple; many tests and variants come with the same one. `kept` says which
 # elements `where` leaves in.

@@ -15,6 +15,7 @@ except ImportError as error:
 
 from softaxis.testing._comparison.comparison import compare
 from softaxis.testing._comparison.functions import COMPARED
-from softaxis.testing._comparison.result import Comparison, Row
+from softaxis.testing._comparison.result import Row
+from softaxis.testing._comparison.shown import Comparison
 
 __all__ = ["COMPARED", "Comparison", "Row", "compare"]

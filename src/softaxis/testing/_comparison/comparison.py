@@ -18,7 +18,8 @@ from softaxis.testing._comparison.calls import Ready, ready
 from softaxis.testing._comparison.contestants import Absent, Contestant, contestants, one_line
 from softaxis.testing._comparison.errors import Sample, largest_error, sample_of
 from softaxis.testing._comparison.problem import Axis, Problem, posed
-from softaxis.testing._comparison.result import Comparison, Row
+from softaxis.testing._comparison.result import Row
+from softaxis.testing._comparison.shown import Comparison
 from softaxis.testing._comparison.special import answers
 
 

@@ -18,7 +18,7 @@ from softaxis.testing._comparison.probes import Outcome, short
 from softaxis.testing._comparison.tables import eps, milliseconds, title
 
 if TYPE_CHECKING:
-    from softaxis.testing._comparison.result import Comparison, Row
+    from softaxis.testing._comparison.result import Found, Row
 
 # From the palette of Okabe and Ito, which colour-blind readers can tell apart; in black and white
 # the hatching and the words in the cells do.
@@ -39,7 +39,7 @@ WIDE = 200  # between the fastest and the slowest; from here on times are on a l
 MARGIN = 0.35  # of a decade, left of the smallest error
 
 
-def save(found: Comparison, path: Path) -> None:
+def save(found: Found, path: Path) -> None:
     """Write the picture in the format that the name of the file tells."""
     with rc_context(STYLE):
         figure = draw(found)
@@ -47,7 +47,7 @@ def save(found: Comparison, path: Path) -> None:
         figure.savefig(path, dpi=150)
 
 
-def draw(found: Comparison, colours: Mapping[str, str] = LIGHT) -> Figure:
+def draw(found: Found, colours: Mapping[str, str] = LIGHT) -> Figure:
     """Put the three panels beside each other, with the names to the left."""
     rows = [row for row in found.rows if row.state == "ran" or row.special]
     labels = [outcome.probe for outcome in rows[0].special] if rows else []

@@ -1,12 +1,10 @@
-"""What `compare` returns: the contestants, as data, as text and as a picture."""
+"""What `compare` finds out: the contestants, as data."""
 
 from __future__ import annotations
 
 import math
 import platform
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import softaxis
@@ -37,8 +35,8 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
-    """Every installed library side by side; ``print`` shows it as tables.
+class Found:
+    """What was found about every installed library.
 
     Parameters
     ----------
@@ -81,14 +79,6 @@ class Comparison:
         """Whether other processes left too little of the machine to rely on the times."""
         return self.load is not None and self.load > 1
 
-    def __repr__(self) -> str:
-        return f"<Comparison of {self.function} on {self.shape}: {len(self.rows)} rows>"
-
-    def __str__(self) -> str:
-        from softaxis.testing._comparison.tables import page
-
-        return page(self)
-
     def as_json(self) -> dict[str, Any]:
         """Return plain dicts and lists; what is not finite is a string.
 
@@ -112,25 +102,6 @@ class Comparison:
             "rows": self.of_rows,
             "contestants": [_plain(row) for row in self.rows],
         }
-
-    def plot(self, path: str | Path) -> None:
-        """Draw times, errors and special values; needs matplotlib.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-            The file to write; its name ends in ``.png``, ``.svg`` or ``.pdf``.
-        """
-        try:
-            import_module("matplotlib")
-        except ImportError as error:
-            raise ImportError(
-                f"the plot needs matplotlib ({error}); to install it: "
-                'python -m pip install "softaxis[cli]"'
-            ) from error
-        from softaxis.testing._comparison.plots import save
-
-        save(self, Path(path))
 
 
 def _plain(row: Row) -> dict[str, Any]:

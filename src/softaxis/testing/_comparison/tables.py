@@ -10,19 +10,19 @@ from softaxis._cli._layout import Block, Heading, Table, Text, lay_out
 from softaxis.testing._comparison.errors import Error
 
 if TYPE_CHECKING:
-    from softaxis.testing._comparison.result import Comparison, Row
+    from softaxis.testing._comparison.result import Found, Row
 
 WIDTH = 100
 VERDICTS = ("right", "WRONG", "refuses", "n/a")
 
 
-def page(found: Comparison) -> str:
+def page(found: Found) -> str:
     """Lay the page out as plain text."""
     lines = lay_out(list(blocks(found)), WIDTH)
     return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
 
 
-def blocks(found: Comparison) -> Iterator[Block]:
+def blocks(found: Found) -> Iterator[Block]:
     """Yield the whole page."""
     yield Heading(title(found))
     ran = [row for row in found.rows if row.state == "ran"]
@@ -49,14 +49,14 @@ def blocks(found: Comparison) -> Iterator[Block]:
     )
 
 
-def title(found: Comparison) -> str:
+def title(found: Found) -> str:
     """Name the call."""
     shape = " x ".join(map(str, found.shape)) or "a single number"
     axis = f"axis {found.axis}"
     return f"{found.function} of {found.source}, {shape}, {found.dtype}, {axis}"
 
 
-def explained(found: Comparison) -> str:
+def explained(found: Found) -> str:
     """Say what the columns are."""
     text = (
         f"time: median of {found.rounds} rounds, all in turn, after a first call that is left "
@@ -96,7 +96,7 @@ def _measured(rows: list[Row]) -> Table:
     )
 
 
-def _special(found: Comparison) -> Table:
+def _special(found: Found) -> Table:
     """Group the contestants by probe and verdict."""
     rows: list[tuple[str, str, str]] = []
     every = [(row, outcome) for row in found.rows for outcome in row.special]
