@@ -514,8 +514,8 @@ MUTANTS = [
     Mutant(
         "the sink is not shifted",
         NORMALIZERS,
-        "return sink - _cooled_maximum(m, temperature, xp)",
-        "return sink + 0 * m",
+        "    top = _cooled_maximum(m, temperature, xp)\n",
+        "    top = 0 * m\n",
         "softmax",
         ("arguments",),
     ),
