@@ -267,6 +267,7 @@ class NdonnxArrays(Arrays):
 
     namespace = "ndonnx"
     dtypes = tuple(name for name in ALL_DTYPES if name not in {"bfloat16", "longdouble", *COMPLEX})
+    compiles = True  # a graph for every call
     share = 23
     steady = False  # onnxruntime, float64: other bits in the vectorised part than at the end
     reads_values = False

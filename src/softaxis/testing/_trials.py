@@ -77,13 +77,16 @@ class Trial:
         if self.build is not None:
             for row in self.rows:
                 yield self.build((row,), (row.length,), 0)
-        elif x.values.ndim == 2 and axis in {0, 1} and not self.operands() and not x.layout:
+        elif x.values.ndim == 2 and axis in {0, 1} and self.is_rows():
             for i in range(min(x.values.shape[1 - axis], SINGLE_ROWS)):
                 yield self._row(i, axis)
 
-    def operands(self) -> bool:
-        """Say whether there are arrays among the keyword arguments."""
-        return any(isinstance(value, Operand) for value in self.keywords.values())
+    def is_rows(self) -> bool:
+        """Say whether all that comes in and goes out has a row for each row of the first array."""
+        if any(isinstance(value, Operand) for value in self.keywords.values()):
+            return False
+        parts = [*(one.values for one in self.arrays), *(one.high for one in self.expected)]
+        return all(part.ndim for part in parts) and not self.arrays[0].layout
 
     def _row(self, i: int, axis: int) -> Trial:
         """Return one row of the arrays and of what is expected, as a batch of one."""
