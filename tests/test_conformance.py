@@ -31,5 +31,5 @@ def test_the_promises_are_kept(backend, package, function):
     report = check(backend, library=package, functions=[function])
     assert report.passed, "\n".join(f"{one.reason}\n{one.code}" for one in report.failures)
     assert report.library == package
-    assert sum(one.cases for one in report.outcomes) > 10
+    assert sum(one.cases for one in report.outcomes) > 5
     assert all(0 <= worst <= 1 for *_, worst in report.measured)
