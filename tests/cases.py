@@ -56,8 +56,7 @@ SPECIAL_ROWS = {name: _spelt_out(name) for name in _rows.SPECIAL_ROWS}
 
 def extreme_rows(dtype):
     """List rows at the ends of a floating dtype's range."""
-    most = LARGEST[dtype]
-    return [[-most, most], [most, most], [-most, -most, -most], [most, 0.0, -most], [most]]
+    return _rows.ends_of_the_range(LARGEST[dtype])
 
 
 def spread(shape, seed=0, scale=3.0):

@@ -4,8 +4,9 @@ import importlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
+
+from softaxis._dispatch._listing import is_installed
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,7 @@ def namespace(name: str) -> Any:
     return importlib.import_module(NAMESPACES.get(name, name))
 
 
-def is_installed(name: str) -> bool:
-    """Say whether the package can be found, without importing it."""
-    try:
-        return find_spec(name.partition(".")[0]) is not None  # "a.b" would import a
-    except (ImportError, ValueError):
-        return False
-
-
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return the kind of the error and the first line of its message."""
     message = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

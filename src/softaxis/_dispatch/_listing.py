@@ -73,7 +73,7 @@ def _status(source: Source, load: bool) -> BackendStatus:
     reason = _why_blocked(source.name)
     if reason:
         return status("blocked", reason)
-    if not _is_installed(source.package):
+    if not is_installed(source.package):
         return status("missing", f"{source.package} is not installed")
     if load:
         _registry.try_load(source)
@@ -93,7 +93,8 @@ def _why_blocked(name: str) -> str:
     return "disabled in code" if name in context_options().disable else ""
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Say whether a package can be found, without importing it."""
     from importlib.util import find_spec
 
     try:

@@ -59,9 +59,8 @@ def must_decline(what: str) -> How:
 
 def execute(subject: Subject, trial: Trial) -> Any:
     """Make the call, whatever comes out."""
-    given = map(subject.make, trial.arrays)
-    keywords = {key: subject.make(value) for key, value in trial.keywords.items()}
-    return getattr(subject.functions, trial.function)(*given, **keywords)
+    function, arrays, keywords = subject.made(trial)
+    return function(*arrays, **keywords)
 
 
 def written(subject: Subject, trial: Trial) -> None:
@@ -75,9 +74,8 @@ def written(subject: Subject, trial: Trial) -> None:
 
 def written_over(subject: Subject, trial: Trial) -> None:
     """Write the result over the input."""
-    x = subject.make(trial.arrays[0])
-    keywords = {key: subject.make(value) for key, value in trial.keywords.items()}
-    result = getattr(subject.functions, trial.function)(x, out=x, **keywords)
+    function, (x,), keywords = subject.made(trial)
+    result = function(x, out=x, **keywords)
     if result is not x:
         raise Wrong("does not return `out`")
     subject.compare(trial, (x,))
@@ -89,6 +87,6 @@ def written_beside(subject: Subject, trial: Trial) -> None:
     longer = np.concatenate([x.values, x.values[-1:]])
     memory = subject.arrays.asarray(longer, x.dtype)
     given, out = memory[:-1, ...], memory[1:, ...]
-    keywords = {key: subject.make(value) for key, value in trial.keywords.items()}
-    getattr(subject.functions, trial.function)(given, out=out, **keywords)
+    function, _, keywords = subject.made(trial)
+    function(given, out=out, **keywords)
     subject.compare(trial, (out,))

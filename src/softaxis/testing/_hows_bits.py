@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ def one_by_one(subject: Subject, trial: Trial) -> None:
         raise Declined("exp of the library itself depends on the place")
     together = _numbers(subject, trial)
     for i in range(len(trial.arrays[0].values)):
-        row = _rows_from(trial, i, i + 1)
+        row = trial.row(i)
         for part, whole in zip(_numbers(subject, row), together, strict=True):
             _same_bits(part, whole[i : i + 1], "with its batch")
         for threads in (1, 2, 3):
@@ -56,14 +55,6 @@ def one_by_one(subject: Subject, trial: Trial) -> None:
                     again = _numbers(subject, row)
                 for part, whole in zip(again, together, strict=True):
                     _same_bits(part, whole[i : i + 1], "with the number of threads")
-
-
-def _rows_from(trial: Trial, first: int, last: int) -> Trial:
-    return replace(
-        trial,
-        arrays=tuple(one._replace(values=one.values[first:last]) for one in trial.arrays),
-        expected=tuple(one.map(lambda a: a[first:last]) for one in trial.expected),
-    )
 
 
 def _numbers(subject: Subject, trial: Trial) -> list[NDArray]:
@@ -88,14 +79,7 @@ def from_threads(others: Sequence[Trial]) -> How:
 
     def how(subject: Subject, trial: Trial) -> None:
         trials = (trial, *others)
-        made = [
-            (
-                getattr(subject.functions, one.function),
-                [subject.make(a) for a in one.arrays],
-                {key: subject.make(value) for key, value in one.keywords.items()},
-            )
-            for one in trials
-        ]
+        made = [subject.made(one) for one in trials]
         alone = [_bits(subject, f(*arrays, **keywords)) for f, arrays, keywords in made]
         repeats = max(_REPEATS // subject.arrays.share, 2)
         failures: list[Exception] = []

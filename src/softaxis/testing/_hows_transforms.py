@@ -31,16 +31,14 @@ def differentiated(weights: NDArray, slope: Expected) -> How:
     def how(subject: Subject, trial: Trial) -> None:
         arrays = subject.arrays
         w = subject.make(Operand(weights, trial.dtype))
-        keywords = {key: subject.make(value) for key, value in trial.keywords.items()}
-        function = getattr(subject.functions, trial.function)
-        rest = [subject.make(operand) for operand in trial.arrays[1:]]
+        function, (point, *rest), keywords = subject.made(trial)
 
         def scalar(x: Any) -> Any:
             y = function(x, *rest, **keywords)
             kept = arrays.xp.where(w != 0, y, arrays.xp.zeros_like(y))
             return arrays.xp.sum(kept * w)
 
-        got = arrays.gradient(scalar, subject.make(trial.arrays[0]))
+        got = arrays.gradient(scalar, point)
         if got is None:
             raise Declined("the library has no automatic differentiation")
         changed = Trial(trial.function, trial.arrays, trial.keywords, (slope,), trial.dtype, "")

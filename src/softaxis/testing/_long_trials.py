@@ -127,7 +127,7 @@ def _product_of(function: str, row: LongRow) -> Expected:
         high, low = _product(p.high, p.low, -total, 0.0)
         size = max(np.abs(g).max(), abs(total) * p.high.max())
         return Expected(*_sum(g, 0.0, high, low), np.full(row.length, logs * size))
-    centred = _sum(g, 0.0, np.array(-row.dot[0]), -row.dot[1])  # g - sum(p g)
+    centred = _sum(g, 0.0, -row.dot[0], -row.dot[1])  # g - sum(p g)
     size = max(np.abs(g).max(), abs(row.dot[0]))
     if function == "log_softmax_jvp":
         return Expected(*centred, np.full(row.length, logs * size))
@@ -135,11 +135,11 @@ def _product_of(function: str, row: LongRow) -> Expected:
     return Expected(*_product(p.high, p.low, *centred), np.full(row.length, 8 * size))
 
 
-def _sum(a: NDArray, a_low: Any, b: NDArray, b_low: Any) -> tuple[NDArray, NDArray]:
+def _sum(a: Any, a_low: Any, b: Any, b_low: Any) -> tuple[Any, Any]:
     """Add two pairs of numbers (Knuth)."""
     high = a + b
     back = high - a
-    low: NDArray = (a - (high - back)) + (b - back) + a_low + b_low
+    low = (a - (high - back)) + (b - back) + a_low + b_low
     return high, low
 
 
@@ -158,27 +158,18 @@ def _log_sum(row: LongRow, function: str) -> tuple[float, float, float]:
     """m + tail, the rounding error of the sum kept."""
     top = float(long_row(row.kind, row.length).max())
     high, low = row.tail if function == "logsumexp" else row.mean_tail
-    total = top + high
-    rest = _two_sum_error(top, high, total)
+    total, rest = _sum(top, 0.0, high, low)
     scale = 8 * max(1.0, abs(top), abs(total))
     if function == "logmeanexp":
         scale = max(scale, 8 * np.log(row.length))
-    return total, rest + low, scale
-
-
-def _two_sum_error(a: float, b: float, total: float) -> float:
-    """Return a + b - total without rounding (Knuth)."""
-    back = total - a
-    return (a - (total - back)) + (b - back)
+    return total, rest, scale
 
 
 def _normalized(row: LongRow, function: str) -> Expected:
     x = long_row(row.kind, row.length)
     below = x - x.max()
     if function == "log_softmax":
-        high = below - row.tail[0]
-        back = high - below
-        low = (below - (high - back)) + (-row.tail[0] - back) - row.tail[1]
+        high, low = _sum(below, 0.0, -row.tail[0], -row.tail[1])
         gap = _gap(below)
         bound = np.where(below == 0, 8 + gap, 8)
         return Expected(high, low, bound * np.abs(high))
@@ -193,10 +184,7 @@ def _slope(row: LongRow, label: int) -> Expected:
     p = _normalized(row, "softmax")
     hot = np.zeros(row.length)
     hot[label] = 1
-    high = p.high - hot
-    back = high - p.high
-    low = (p.high - (high - back)) + (-hot - back) + p.low
-    return Expected(high, low, np.full(row.length, 8.0))
+    return Expected(*_sum(p.high, p.low, -hot, 0.0), np.full(row.length, 8.0))
 
 
 def _gap(below: NDArray) -> float:

@@ -62,6 +62,12 @@ ROWS = {
     "tiny": [1e-7, -1e-7, 0.0, 2e-7],
 }
 
+
+def ends_of_the_range(most: float) -> list[list[float]]:
+    """Return rows of the largest number of a dtype."""
+    return [[-most, most], [most, most], [-most, -most, -most], [most, 0.0, -most], [most]]
+
+
 # Rows with numbers that are not finite.
 SPECIAL_ROWS = {
     "nan": [1.0, nan, 2.0],

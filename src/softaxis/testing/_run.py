@@ -11,7 +11,7 @@ from softaxis.backend import Backend, Declined
 from softaxis.testing._checks import CHECKS
 from softaxis.testing._hows import Step
 from softaxis.testing._pasting import paste
-from softaxis.testing._subject import Subject
+from softaxis.testing._subject import Subject, Wrong
 
 ON_REQUEST = "64-bit sizes"
 
@@ -243,8 +243,6 @@ def _smallest(subject: Subject, step: Step, error: Exception) -> tuple[Step, Exc
 
 
 def _failure(error: Exception) -> str:
-    from softaxis.testing._subject import Wrong
-
     message = str(error).strip().partition("\n")[0]
     return message if isinstance(error, Wrong) else f"raises {type(error).__name__}: {message}"
 

@@ -23,8 +23,8 @@ from softaxis.testing._limits import EPS, TINY
 from softaxis.testing._pasting import DType
 from softaxis.testing._trials import Operand, Trial, axes_of
 
-SUMMED = tuple(name for name in FLOATS if name != "longdouble")
-"""The dtypes whose rows `math.fsum` adds up exactly."""
+HELD = tuple(name for name in FLOATS if name != "longdouble")
+"""The dtypes that float64 holds: `math.fsum` adds their rows up exactly."""
 
 
 class Wrong(Exception):
@@ -94,6 +94,10 @@ class Subject:
         """Return the floating dtypes among them."""
         return tuple(name for name in self.dtypes(function) if name in FLOATS)
 
+    def widest(self, function: str) -> tuple[str, ...]:
+        """Return the widest of these that derivatives are recorded for, if there is one."""
+        return tuple(name for name in self.floats(function) if name in HELD)[-1:]
+
     def result_dtype(self, dtype: str) -> str:
         """Return the dtype of a result, by the rule of promotion."""
         return dtype if dtype in FLOATS or dtype in COMPLEX else self.arrays.default_float
@@ -106,17 +110,23 @@ class Subject:
             return self.arrays.asarray(value.values, value.dtype)
         return self.arrays.dtype(value.name) if isinstance(value, DType) else value
 
+    def made(self, trial: Trial) -> tuple[Any, list[Any], dict[str, Any]]:
+        """Return the function of a call, its arrays and its keyword arguments."""
+        arrays = [self.make(operand) for operand in trial.arrays]
+        keywords = {key: self.make(value) for key, value in trial.keywords.items()}
+        return getattr(self.functions, trial.function), arrays, keywords
+
     def run(self, trial: Trial) -> None:
         """Make the call, look at everything about it, and compare the result."""
         self.compare(trial, self.call(trial))
 
     def call(self, trial: Trial, **further: Any) -> tuple[Any, ...]:
         """Make the call and look at everything about it but the numbers."""
-        given = {f"argument {i}": self.make(a) for i, a in enumerate(trial.arrays)}
-        keywords = {key: self.make(value) for key, value in trial.keywords.items()} | further
+        function, operands, keywords = self.made(trial)
+        keywords |= further
+        given = {f"argument {i}": array for i, array in enumerate(operands)}
         arrays = given | {k: v for k, v in keywords.items() if k != "out" and self.is_array(v)}
         before = {} if self.arrays.immutable else self.copies(arrays)
-        function = getattr(self.functions, trial.function)
         with _attentive(), self.arrays.watched():
             result = function(*given.values(), **keywords)
         parts = result if isinstance(result, tuple) else (result,)
@@ -169,7 +179,7 @@ class Subject:
             worst = float(ratio[at])
             if worst > bound:
                 raise Wrong(_difference(actual, expected.high, at, worst, bound))
-            if trial.function in {"softmax", "softmin"} and trial.dtype in SUMMED:
+            if trial.function in {"softmax", "softmin"} and trial.dtype in HELD:
                 self.add_up(trial, actual, expected.high, bound)
             key = trial.function, trial.dtype
             self.worst[key] = max(self.worst.get(key, 0.0), worst)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from softaxis._axes import as_tuple, normalize_axis, reduced_shape
 from softaxis.testing._arrays import FLOATS, NDArray
 from softaxis.testing._comparing import Expected
 from softaxis.testing._recorded import Row, expected
@@ -20,12 +21,7 @@ POINTWISE = ("sigmoid", "log_sigmoid")
 REDUCTIONS = ("logsumexp", "logmeanexp")
 PRODUCTS = ("softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp")
 LOSSES = ("cross_entropy", "cross_entropy_and_grad")
-FUNCTIONS = (
-    *(*NORMALIZERS, *POINTWISE, *REDUCTIONS, *PRODUCTS),
-    *("logsumexp_vjp", "logsumexp_jvp", "softmax_jacobian", *LOSSES),
-)
 TAKE_COMPLEX = ("softmax", "log_softmax", "logsumexp")
-TAKE_INTEGERS = (*NORMALIZERS, *POINTWISE, *REDUCTIONS)
 
 
 SINGLE_ROWS = 64
@@ -79,7 +75,7 @@ class Trial:
                 yield self.build((row,), (row.length,), 0)
         elif x.values.ndim == 2 and axis in {0, 1} and self.is_rows():
             for i in range(min(x.values.shape[1 - axis], SINGLE_ROWS)):
-                yield self._row(i, axis)
+                yield self.row(i)
 
     def is_rows(self) -> bool:
         """Say whether all that comes in and goes out has a row for each row of the first array."""
@@ -88,8 +84,9 @@ class Trial:
         parts = [*(one.values for one in self.arrays), *(one.high for one in self.expected)]
         return all(part.ndim for part in parts) and not self.arrays[0].layout
 
-    def _row(self, i: int, axis: int) -> Trial:
+    def row(self, i: int) -> Trial:
         """Return one row of the arrays and of what is expected, as a batch of one."""
+        axis = self.keywords["axis"]
 
         def part(a: NDArray) -> NDArray:
             return a[:, i : i + 1] if axis == 0 and a.ndim == 2 else a[i : i + 1]
@@ -249,10 +246,7 @@ class _Place:
 
     def scalars(self, values: Any, keepdims: bool = False) -> NDArray:
         """Lay one number a row."""
-        if keepdims or self.keepdims:
-            shape = [1 if i in self.axes else n for i, n in enumerate(self.shape)]
-        else:
-            shape = [self.shape[i] for i in self.others]
+        shape = reduced_shape(self.shape, self.axes, keepdims or self.keepdims)
         result: NDArray = np.array(values).reshape(shape)
         return result
 
@@ -265,10 +259,7 @@ class _Place:
 
 def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Return axes as non-negative numbers in order."""
-    if axis is None:
-        return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return tuple(sorted(a % ndim for a in axes))
+    return as_tuple(normalize_axis(axis, ndim))
 
 
 def lengths(shape: Shape, axis: Axis) -> tuple[int, int]:

@@ -15,7 +15,6 @@ from softaxis.testing._run import ON_REQUEST
 from softaxis.testing._subject import Subject
 
 SUBJECT: pytest.StashKey[Subject] = pytest.StashKey()
-PASSED: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -29,7 +28,6 @@ def pytest_addoption(parser: Any) -> None:
 
 def pytest_configure(config: Any) -> None:
     """Load the backend."""
-    config.stash[PASSED] = []
     name = config.getoption("--softaxis-backend")
     if name is None:
         return

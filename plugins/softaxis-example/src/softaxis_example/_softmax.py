@@ -43,9 +43,6 @@ def softmax(
     dtype: Any = None,
 ) -> Any:
     """Compute e / (k + rest) of what is stored; what is not is 0."""
-    why = _unsuited(x, temperature)
-    if why:
-        return declined(why)
     return _normalized(x, axis, where, temperature, dtype, log=False)
 
 
@@ -59,9 +56,6 @@ def log_softmax(
     dtype: Any = None,
 ) -> Any:
     """Compute z - log(k + rest) of what is stored; what is not is -inf."""
-    why = _unsuited(x, temperature)
-    if why:
-        return declined(why)
     return _normalized(x, axis, where, temperature, dtype, log=True)
 
 
@@ -108,8 +102,11 @@ def _dtypes(x: sparse.COO, dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
 
 
 def _normalized(
-    x: sparse.COO, axis: Axis, where: Any, temperature: float | None, dtype: Any, *, log: bool
-) -> sparse.COO:
+    x: sparse.COO, axis: Axis, where: Any, temperature: Any, dtype: Any, *, log: bool
+) -> Any:
+    why = _unsuited(x, temperature)
+    if why:
+        return declined(why)
     working, final = _dtypes(x, dtype)
     rows = layout(x.shape, axis)
     takes_part = mask(where, rows)

@@ -12,18 +12,10 @@ from softaxis.testing._arrays import COMPLEX
 from softaxis.testing._checks._losses import LABEL_GROUPS, ignored, reduced, weighted_mean
 from softaxis.testing._checks._picking import alone, rows_of, together
 from softaxis.testing._comparing import Expected
-from softaxis.testing._hows import (
-    Step,
-    plainly,
-)
+from softaxis.testing._hows import Step, plainly
 from softaxis.testing._recorded import Row
 from softaxis.testing._subject import Subject
-from softaxis.testing._trials import (
-    LOSSES,
-    TAKE_COMPLEX,
-    Operand,
-    stack,
-)
+from softaxis.testing._trials import LOSSES, TAKE_COMPLEX, Operand, stack
 
 ARGUMENT_GROUPS = ("where", "temperature", "sink", "together", "weights")
 

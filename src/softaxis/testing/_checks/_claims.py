@@ -10,20 +10,11 @@ import numpy as np
 from softaxis._dispatch._tables import tables
 from softaxis.testing._arrays import ALL_DTYPES, COMPLEX, FLOATS
 from softaxis.testing._checks._picking import alone, pool, rows_of, some
-from softaxis.testing._hows import (
-    Step,
-    must_decline,
-    must_run,
-)
+from softaxis.testing._hows import Step, must_decline, must_run
 from softaxis.testing._pasting import DType
 from softaxis.testing._rows import LENGTHS
 from softaxis.testing._subject import Subject
-from softaxis.testing._trials import (
-    TAKE_COMPLEX,
-    Operand,
-    Trial,
-    stack,
-)
+from softaxis.testing._trials import TAKE_COMPLEX, Operand, Trial, stack
 
 KEYWORD_GROUPS = {
     "where": ("where", "masked labels"),

@@ -10,10 +10,7 @@ from softaxis.testing._hows_bits import from_threads, one_by_one, row_by_row
 from softaxis.testing._hows_large import beyond_32_bits
 from softaxis.testing._long_trials import long_trials, many_rows
 from softaxis.testing._subject import Subject
-from softaxis.testing._trials import (
-    POINTWISE,
-    stack,
-)
+from softaxis.testing._trials import POINTWISE, stack
 
 
 def long_rows(subject: Subject, function: str) -> Iterator[Step]:

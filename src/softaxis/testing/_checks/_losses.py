@@ -12,15 +12,9 @@ import numpy as np
 from softaxis.testing._arrays import INTEGERS
 from softaxis.testing._checks._picking import pool, rows_of
 from softaxis.testing._comparing import Expected
-from softaxis.testing._hows import (
-    Step,
-    plainly,
-)
+from softaxis.testing._hows import Step, plainly
 from softaxis.testing._subject import Subject
-from softaxis.testing._trials import (
-    Trial,
-    stack,
-)
+from softaxis.testing._trials import Trial, stack
 
 LABEL_GROUPS = ("labels", "probabilities", "class weights", "smoothing", "z loss", "masked labels")
 

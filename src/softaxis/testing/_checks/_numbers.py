@@ -10,18 +10,10 @@ from softaxis.testing._arrays import FLOATS, INTEGERS
 from softaxis.testing._checks._losses import labels_of_any_dtype
 from softaxis.testing._checks._picking import alone, pool, rows_of, together
 from softaxis.testing._comparing import Expected
-from softaxis.testing._hows import (
-    Step,
-    plainly,
-)
+from softaxis.testing._hows import Step, plainly
 from softaxis.testing._pasting import DType
 from softaxis.testing._subject import Subject
-from softaxis.testing._trials import (
-    LOSSES,
-    Operand,
-    Trial,
-    stack,
-)
+from softaxis.testing._trials import LOSSES, Operand, Trial, stack
 
 
 def values(subject: Subject, function: str) -> Iterator[Step]:

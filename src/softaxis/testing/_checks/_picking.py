@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
 
-from softaxis.testing._hows import (
-    Step,
-    plainly,
-)
+from softaxis.testing._hows import Step, plainly
 from softaxis.testing._recorded import Row, holds, recorded
 from softaxis.testing._subject import Subject
-from softaxis.testing._trials import (
-    Trial,
-    stack,
-)
+from softaxis.testing._trials import Trial, stack
 
 
 def rows_of(function: str, dtype: str, *groups: str) -> list[Row]:

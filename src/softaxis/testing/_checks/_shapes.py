@@ -11,13 +11,7 @@ import numpy as np
 
 from softaxis.testing._checks._picking import alone, pool
 from softaxis.testing._comparing import Expected
-from softaxis.testing._hows import (
-    Step,
-    plainly,
-    written,
-    written_beside,
-    written_over,
-)
+from softaxis.testing._hows import Step, plainly, written, written_beside, written_over
 from softaxis.testing._long_trials import many_rows
 from softaxis.testing._rows import AXES, EMPTY_AXES
 from softaxis.testing._subject import Subject
@@ -36,7 +30,7 @@ from softaxis.testing._trials import (
 
 def shapes(subject: Subject, function: str) -> Iterator[Step]:
     """Axes of every kind, and lengths of 0."""
-    for dtype in [name for name in subject.floats(function) if name != "longdouble"][-1:]:
+    for dtype in subject.widest(function):
         for shape, axis in AXES:
             count, n = lengths(shape, axis)
             if (function in LOSSES and not isinstance(axis, int)) or function in POINTWISE:

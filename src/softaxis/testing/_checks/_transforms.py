@@ -20,7 +20,7 @@ def tracing(subject: Subject, function: str) -> Iterator[Step]:
     if not subject.implementations[function].capability.traceable:
         return
     groups = ("pool", "derivatives", "special", "where", "temperature", "sink", "masked labels")
-    for dtype in [name for name in subject.floats(function) if name != "longdouble"][-1:]:
+    for dtype in subject.widest(function):
         for group in groups:
             for row in rows_of(function, dtype, group)[-1:]:
                 yield Step(alone(subject, function, row, dtype), compiled, "compiled")

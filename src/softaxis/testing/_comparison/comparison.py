@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from softaxis._cli._libraries import one_line
 from softaxis.backend import Declined
 from softaxis.testing._comparison import measuring, probes
 from softaxis.testing._comparison.calls import Ready, ready
-from softaxis.testing._comparison.contestants import Absent, Contestant, contestants, one_line
+from softaxis.testing._comparison.contestants import Absent, Contestant, contestants
 from softaxis.testing._comparison.errors import Sample, largest_error, sample_of
 from softaxis.testing._comparison.problem import Axis, Problem, posed
 from softaxis.testing._comparison.result import Row

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import softaxis
+from softaxis._cli._libraries import one_line
 from softaxis._dispatch import _registry
+from softaxis._dispatch._listing import is_installed
 from softaxis.backend import Declined
 from softaxis.testing._arrays import Arrays
 from softaxis.testing._comparison.natives import NATIVES, Function, Native, without_axis
@@ -63,7 +64,7 @@ def contestants(function: str, libraries: Iterable[str] | None) -> Iterator[Entr
     known = list(dict.fromkeys(each.package for each in others))
     wanted = known if libraries is None else _wanted(libraries, known)
     for library in wanted:
-        if not _is_installed(library):
+        if not is_installed(library):
             yield Absent(library, library, None, "missing", f"{library} is not installed")
             continue
         for backend in (default, *(each for each in others if each.package == library)):
@@ -78,13 +79,6 @@ def _wanted(libraries: Iterable[str], known: list[str]) -> list[str]:
         if name not in possible:
             raise ValueError(f"`libraries` must be among {', '.join(possible)}, got {name!r}")
     return wanted
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _ours(backend: softaxis.BackendStatus, library: str, function: str) -> Iterator[Entrant]:
@@ -118,12 +112,12 @@ def _arrays_of(backend: str, library: str) -> Arrays:
 
 def _natives(function: str, library: str) -> Iterator[Entrant]:
     for owner, package, load in NATIVES.get(function, ()):
-        if owner != library or (package == "optax" and not _is_installed(package)):
+        if owner != library or (package == "optax" and not is_installed(package)):
             continue
         try:
             native: Native = load()
         except Exception as error:  # noqa: BLE001 - what does not import is a row of the table
-            state = "broken" if _is_installed(package) else "missing"
+            state = "broken" if is_installed(package) else "missing"
             reason = one_line(error) if state == "broken" else f"{package} is not installed"
             yield Absent(package, library, None, state, reason)
         else:
@@ -135,12 +129,6 @@ def _natives(function: str, library: str) -> Iterator[Entrant]:
                 native.function,
                 native.masked,
             )
-
-
-def one_line(error: BaseException) -> str:
-    """Return the kind of the error and the first line of its message."""
-    message = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def with_default(backend: str, function: str) -> Function:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from softaxis._cli._libraries import one_line
 from softaxis.testing import references as ref
 from softaxis.testing._arrays import Arrays, NDArray
 from softaxis.testing._comparison.contestants import (
     ELEMENTWISE,
     Contestant,
-    one_line,
     with_default,
 )
 from softaxis.testing._comparison.natives import Function

@@ -33,6 +33,7 @@ from softaxis.testing._rows import (
     SUBNORMAL_ROWS,
     SUNK_ROWS,
     WEIGHTED_ROWS,
+    ends_of_the_range,
 )
 
 
@@ -47,8 +48,7 @@ def plain() -> Iterator[Record]:
             yield _row("pool", f"{n} numbers", dyadic(n, seed))
     for dtype in DTYPES:
         most = ref.LARGEST[dtype]
-        ends = [[-most, most], [most, most], [-most, -most, -most], [most, 0.0, -most], [most]]
-        for row in ends:
+        for row in ends_of_the_range(most):
             yield _row("extreme", f"the ends of {dtype}", row, dtype=dtype)
         name = f"the ends of {dtype}, cooled"
         yield _row("temperature", name, [most, -most], temperature=4.0, dtype=dtype)
