@@ -60,7 +60,9 @@ class Mutant(NamedTuple):
     def of(self):
         """The backend that the copy is one of: "default", or the name of one of the others."""
         folder, _, file = self.source.partition("/")
-        return file.removesuffix(".py") if folder == "_backends" else "default"
+        if folder != "_backends":
+            return "default"
+        return "numpy" if file.startswith("_numpy_") else file.removesuffix(".py")
 
 
 @contextlib.contextmanager
@@ -90,9 +92,8 @@ def planted(mutant, *, wrong=True):
 
 def among_the_copies(text):
     """Turn imports of what is copied to the copies."""
-    text = re.sub(
-        r"\bsoftaxis\.(_generic|_dtypes|_axes|_dispatch\._calls)\b", rf"{PACKAGE}.\1", text
-    )
+    copied = r"_generic|_dtypes|_axes|_dispatch\._calls|_backends(?=(?:\.| import )_numpy_)"
+    text = re.sub(rf"\bsoftaxis\.({copied})\b", rf"{PACKAGE}.\1", text)
     return text.replace("from softaxis import _generic", f"from {PACKAGE} import _generic")
 
 
@@ -128,6 +129,11 @@ COMPLEX = "_generic/_complex.py"
 DTYPES = "_dtypes.py"
 CALLS = "_dispatch/_calls.py"
 NUMPY = "_backends/numpy.py"
+NUMPY_LAYOUT = "_backends/_numpy_layout.py"
+NUMPY_ROWS = "_backends/_numpy_rows.py"
+NUMPY_PARTS = "_backends/_numpy_parts.py"
+NUMPY_SUMS = "_backends/_numpy_sums.py"
+NUMPY_SHIFT = "_backends/_numpy_shift.py"
 TORCH = "_backends/torch.py"
 JAX = "_backends/jax.py"
 DASK = "_backends/dask.py"
@@ -169,16 +175,16 @@ MUTANTS = [
     ),
     Mutant(
         "log(1 + x) for log1p(x)",
-        NUMPY,
-        "np.log1p(_sum(e) / k)",
-        "np.log(1 + _sum(e) / k)",
+        NUMPY_ROWS,
+        "np.log1p(_sum(e))",
+        "np.log(1 + _sum(e))",
         "log_softmax",
         ("values",),
     ),
     Mutant(
         "the sum of a row is taken term by term",
-        NUMPY,
-        "if e.shape[2] == 1 or e.shape[1] < _LANES:",
+        NUMPY_SUMS,
+        "if inner == 1 or n < _LANES:",
         "if e.size:",
         "softmax",
         ("out", "long rows", "batch"),
@@ -201,34 +207,34 @@ MUTANTS = [
     ),
     Mutant(
         "einsum for the sum",
-        NUMPY,
-        "total: NDArray = np.add.reduce(e, axis=1, keepdims=True)",
-        'total: NDArray = np.einsum("ijk->ik", e)[:, None]',
+        NUMPY_SUMS,
+        "sums: NDArray = np.add.reduce(e, axis=1, keepdims=True)",
+        'sums: NDArray = np.einsum("ijk->ik", e)[:, None]',
         "softmax",
         ("out", "long rows", "batch"),
     ),
     Mutant(
         "the largest number of a block in place of the row's",
-        NUMPY,
-        "m = np.maximum.reduce(x, axis=1, keepdims=True).astype(working)",
-        "m = np.maximum.reduce(x, axis=(0, 1), keepdims=True).astype(working)",
+        NUMPY_ROWS,
+        "return np.maximum.reduce(x, axis=1, keepdims=True)",
+        "return np.maximum.reduce(x, axis=(0, 1), keepdims=True)",
         "logsumexp",
         ("values", "special values", "batch"),
     ),
     # Infinities and NaN.
     Mutant(
         "NaN is passed over beside +inf",
-        NUMPY,
-        "m = np.maximum.reduce(x, axis=1, keepdims=True).astype(working)",
-        "m = np.fmax.reduce(x, axis=1, keepdims=True).astype(working)",
+        NUMPY_ROWS,
+        "return np.maximum.reduce(x, axis=1, keepdims=True)",
+        "return np.fmax.reduce(x, axis=1, keepdims=True)",
         "logsumexp",
         ("special values",),
     ),
     Mutant(
         "+inf - (+inf)",
-        NUMPY,
-        "np.where(np.isfinite(m), y, 0)",
-        "y",
+        NUMPY_SHIFT,
+        "    np.copyto(y, m, where=np.isnan(y))\n",
+        "",
         "logsumexp",
         ("special values",),
     ),
@@ -251,25 +257,25 @@ MUTANTS = [
     ),
     Mutant(
         "the last axis of several only",
-        NUMPY,
-        "row, inner = prod(x.shape[axes[0] : axes[-1] + 1])",
-        "row, inner = prod(x.shape[axes[-1] : axes[-1] + 1])",
+        NUMPY_LAYOUT,
+        "first, last = axes[0], axes[-1] + 1",
+        "first, last = axes[-1], axes[-1] + 1",
         "softmax",
         ("shapes and axes",),
     ),
     Mutant(
         "axes with others between them are taken for neighbours",
         NUMPY,
-        "or axes[-1] - axes[0] != len(axes) - 1",
-        "",
+        "return len(axes) > 0 and axes[-1] - axes[0] == len(axes) - 1",
+        "return len(axes) > 0",
         "softmax",
         ("shapes and axes",),
     ),
     Mutant(
         "keepdims is ignored",
         NUMPY,
-        "y = y.reshape(reduced_shape(x.shape, axis, keepdims))",
-        "y = y.reshape(reduced_shape(x.shape, axis))",
+        "shape = reduced_shape(x.shape, axis, keepdims)\n",
+        "shape = reduced_shape(x.shape, axis)\n",
         "logsumexp",
         ("shapes and axes",),
     ),
@@ -285,34 +291,34 @@ MUTANTS = [
     Mutant(
         "the last block of rows is left out",
         NUMPY,
-        "for i in range(0, outer, step):",
-        "for i in range(0, outer - step, step):",
+        "for i in range(0, count, step):",
+        "for i in range(0, max(count - step, 1), step):",
         "softmax",
         ("out", "long rows"),
     ),
     Mutant(
         "what is left of the columns is left out",
-        NUMPY,
-        "for j in range(0, inner, step):",
-        "for j in range(0, max(inner - inner % step, 1), step):",
+        NUMPY_LAYOUT,
+        "for j in range(0, inner, width):",
+        "for j in range(0, max(inner - inner % width, 1), width):",
         "softmax",
         ("out", "long rows"),
     ),
     Mutant(
         "the first of the odd elements is left out",
-        NUMPY,
-        "for i in range(even, n):",
-        "for i in range(even + 1, n):",
+        NUMPY_SUMS,
+        "for k in range(n - (n - i) % _LANES, n):",
+        "for k in range(n - (n - i) % _LANES + 1, n):",
         "softmax",
         ("values", "long rows"),
     ),
     Mutant(
         "blocks of columns overlap the next ones",
-        NUMPY,
-        "yield slice(i, i + 1), every, slice(j, j + step)",
-        "yield slice(i, i + 1), every, slice(j, j + step - 1)",
+        NUMPY_LAYOUT,
+        "yield slice(i, i + step), _EVERY, slice(j, j + width)",
+        "yield slice(i, i + step), _EVERY, slice(j, j + width - 1)",
         "softmax",
-        ("out", "long rows"),
+        ("values", "out", "long rows"),
     ),
     # Dtypes.
     Mutant(
@@ -326,10 +332,10 @@ MUTANTS = [
     Mutant(
         "integers are subtracted before they are converted",
         NUMPY,
-        "np.subtract(x, np.maximum.reduce(x, axis=1, keepdims=True), out=e, dtype=e.dtype)",
-        "np.subtract(x, np.maximum.reduce(x, axis=1, keepdims=True), out=e)",
+        "            np.copyto(e[0], block)\n            block = e[0]\n",
+        "            np.copyto(e[0], block)\n",
         "softmax",
-        ("claims", "dtypes"),
+        ("values", "claims", "dtypes"),
     ),
     Mutant(
         "integers change their sign before they are converted",
@@ -358,16 +364,16 @@ MUTANTS = [
     Mutant(
         "float64 for every dtype",
         NUMPY,
-        "y = np.empty((rows.shape[0], 1, rows.shape[2]), dtype=final)",
-        "y = np.empty((rows.shape[0], 1, rows.shape[2]))",
+        "y = np.empty(reduced_shape(x.shape, axis, keepdims=True), final)",
+        "y = np.empty(reduced_shape(x.shape, axis, keepdims=True))",
         "logsumexp",
         ("values",),
     ),
     Mutant(
         "subnormal numbers are flushed",
-        NUMPY,
+        NUMPY_ROWS,
         "np.divide(e, _sum(e), out=e)",
-        "np.divide(np.where(e < np.finfo(e.dtype).tiny, 0, e), _sum(e), out=e)",
+        "np.divide(np.where(e < np.finfo(e.dtype).tiny * _sum(e), 0, e), _sum(e), out=e)",
         "softmax",
         ("values",),
     ),
@@ -392,16 +398,17 @@ MUTANTS = [
     Mutant(
         "strides are not looked at",
         NUMPY,
-        "x = np.ascontiguousarray(x)",
-        "x = x.base.ravel()[: x.size].reshape(x.shape)",
+        "    source, target = as_rows(x, axes), as_rows(y, axes)\n",
+        "    x = x if x.flags.c_contiguous else x.base.ravel()[: x.size].reshape(x.shape)\n"
+        "    source, target = as_rows(x, axes), as_rows(y, axes)\n",
         "softmax",
         ("memory layouts",),
     ),
     Mutant(
         "the input is written",
         NUMPY,
-        'np.subtract(x, m, dtype=working, order="C")',
-        "np.subtract(x, m, dtype=working, out=x if x.dtype == working else None)",
+        "LOGSUMEXP.of_rows(rows, np.empty(rows.shape, rows.dtype))",
+        "LOGSUMEXP.of_rows(rows, rows)",
         "logsumexp",
         ("values",),
     ),
@@ -424,41 +431,41 @@ MUTANTS = [
     Mutant(
         "`out` is returned and not written",
         NUMPY,
-        "        out[...] = y.reshape(out.shape)\n",
-        "",
+        "        out[...] = y\n        return out\n    return y[()]",
+        "        return out\n    return y[()]",
         "logsumexp",
         ("out",),
     ),
     Mutant(
         "blocks of `out` are written over blocks of `x` still to be read",
         NUMPY,
-        "return out is x or not np.may_share_memory(out, x)",
-        "return True",
+        "(out is x or not np.may_share_memory(out, x))",
+        "True",
         "softmax",
         ("out",),
     ),
     Mutant(
         "threads share a buffer",
-        NUMPY,
-        "e = np.exp(z)",
-        "e = np.exp(z, out=_known.setdefault((z.shape, z.dtype), np.empty_like(z)))",
+        NUMPY_ROWS,
+        "e = np.exp(z, out=e)",
+        "e = np.exp(z, out=globals().setdefault(str((z.shape, z.dtype)), np.empty_like(z)))",
         "log_softmax",
         ("threads",),
     ),
     Mutant(
         "threads share the buffer of a narrow dtype",
         NUMPY,
-        "buffer = block if direct else np.empty(block.shape, working)",
-        "buffer = block if direct else "
-        "_known.setdefault((block.shape, working), np.empty(block.shape, working))",
+        "rooms = np.empty((kernel.rooms - direct, min(count, step), n), working)",
+        "shape = kernel.rooms - direct, min(count, step), n\n"
+        "    rooms = _known.setdefault((shape, working), np.empty(shape, working))",
         "softmax",
         ("threads",),
     ),
     Mutant(
         "underflow is not silenced",
         NUMPY,
-        '(all="ignore"):\n        for part in _blocks(rows):\n            block',
-        '(invalid="ignore"):\n        for part in _blocks(rows):\n            block',
+        '_quiet.run(np.seterr, all="ignore")',
+        '_quiet.run(np.seterr, invalid="ignore")',
         "softmax",
         ("values", "special values"),
     ),
@@ -678,9 +685,9 @@ MUTANTS = [
     Mutant(
         "`dtype` is taken and always declined",
         NUMPY,
-        "return _normalized(x, axis, dtype, out, _softmax)",
+        "return _quietly(_normalized, SOFTMAX, x, axis, dtype, out)",
         'return declined("later") if dtype is not None '
-        "else _normalized(x, axis, dtype, out, _softmax)",
+        "else _quietly(_normalized, SOFTMAX, x, axis, dtype, out)",
         "softmax",
         ("claims",),
     ),

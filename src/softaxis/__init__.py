@@ -44,6 +44,7 @@ from softaxis._normalizers import (
     softmin,
 )
 from softaxis._reductions import logmeanexp, logsumexp
+from softaxis._threads import get_num_threads, set_num_threads
 
 __all__ = [
     "AxisError",
@@ -56,6 +57,7 @@ __all__ = [
     "cross_entropy_and_grad",
     "explain_dispatch",
     "get_backend",
+    "get_num_threads",
     "hardmax",
     "list_backends",
     "log_sigmoid",
@@ -67,6 +69,7 @@ __all__ = [
     "logsumexp_jvp",
     "logsumexp_vjp",
     "set_backends",
+    "set_num_threads",
     "sigmoid",
     "softmax",
     "softmax_jacobian",

@@ -91,11 +91,14 @@ def exact_shifts(draw, xp):
     return Call(function, (x,), options, {"shift": shift / 4})
 
 
-def a_shift_changes_no_bit(xp, call):
-    """Add the same number to a row."""
+def a_shift_changes_little(xp, call):
+    """Add the same number to a row: both results are within the documented bound."""
     (x,) = call.arrays
     shifted = replace(call, arrays=(replace(x, values=x.values + call.about["shift"]),))
-    same(xp, run(xp, shifted).result, run(xp, call).result, shifted)
+    got, want = (np.asarray(run(xp, c).result, np.float64) for c in (shifted, call))
+    allowed = 2 * (8 + 2 * np.ptp(x.values)) * ref.EPS[x.dtype]
+    if not np.allclose(got, want, rtol=allowed, atol=0, equal_nan=True):
+        raise Wrong(f"not near: {got.tolist()}, and {want.tolist()} for {call.code(xp)}")
 
 
 @st.composite
@@ -139,7 +142,7 @@ RELATIONS = [
     Relation(batches, rows_in_another_order_have_the_same_bits, needs="steady bits"),
     Relation(batches, rows_along_another_axis_have_the_same_bits, needs="steady bits"),
     Relation(stored_differently, strides_do_not_change_the_bits, needs="strides"),
-    Relation(exact_shifts, a_shift_changes_no_bit),
+    Relation(exact_shifts, a_shift_changes_little),
     Relation(moved_axes, every_form_of_an_axis_means_the_same),
     Relation(scalars, a_number_and_an_array_mean_the_same),
 ]

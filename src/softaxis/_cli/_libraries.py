@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from softaxis._dispatch._listing import is_installed
+from softaxis._dispatch._extras import is_installed
 
 
 @dataclass(frozen=True)

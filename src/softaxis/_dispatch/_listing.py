@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from softaxis._dispatch import _registry
 from softaxis._dispatch._environment import BLOCKED
+from softaxis._dispatch._extras import is_installed
 from softaxis._dispatch._options import context_options
 from softaxis._dispatch._registry import Source
 from softaxis._dispatch._tables import tables
@@ -75,6 +76,8 @@ def _status(source: Source, load: bool) -> BackendStatus:
         return status("blocked", reason)
     if not is_installed(source.package):
         return status("missing", f"{source.package} is not installed")
+    if source.needs and not is_installed(source.needs):
+        return status("missing", f"{source.needs} is not installed")
     if load:
         _registry.try_load(source)
     error = _registry.broken(source)
@@ -91,13 +94,3 @@ def _why_blocked(name: str) -> str:
     if name in BLOCKED:
         return "SOFTAXIS_BLOCK names it"
     return "disabled in code" if name in context_options().disable else ""
-
-
-def is_installed(package: str) -> bool:
-    """Say whether a package can be found, without importing it."""
-    from importlib.util import find_spec
-
-    try:
-        return find_spec(package.partition(".")[0]) is not None  # "a.b" would import a
-    except (ImportError, ValueError):
-        return False

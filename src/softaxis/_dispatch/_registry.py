@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from softaxis._dispatch._environment import BLOCKED, THIRD_PARTY
+from softaxis._dispatch._extras import is_installed, require
 from softaxis.backend import Backend
 
 GROUP = "softaxis.backends."
@@ -27,6 +28,15 @@ class Source(NamedTuple):
     """The module that is imported wherever arrays of the package are at hand."""
     modules: tuple[str, ...]
     """Top-level modules that classes of the array package live in."""
+    needs: str = ""
+    """What has to be installed beside the array package: an extra of ours."""
+
+
+def _load_numba() -> Any:
+    require("numba")
+    from softaxis._backends.numba import backend
+
+    return backend
 
 
 def _load_numpy() -> Any:
@@ -60,6 +70,7 @@ def _load_dask() -> Any:
 
 
 FIRST_PARTY = (
+    Source("numba", "numpy", "softaxis", _load_numba, "numpy", ("numpy",), "numba"),
     Source("numpy", "numpy", "softaxis", _load_numpy, "numpy", ("numpy",)),
     Source("torch", "torch", "softaxis", _load_torch, "torch", ("torch",)),
     Source("jax", "jax", "softaxis", _load_jax, "jax", ("jax", "jaxlib")),
@@ -176,17 +187,17 @@ def is_blocked(source: Source) -> bool:
 
 
 def owners(cls: type, chosen: tuple[str, ...], disabled: frozenset[str]) -> list[Source]:
-    """Return the backend that owns arrays of type `cls`: the most derived claim wins.
+    """Return the backends that own arrays of type `cls`: the most derived claim wins.
 
-    That is a first-party backend, or the one usable third-party backend of a package that
-    has none; of two, neither, and no word about it to whoever has chosen. The class's own module
-    says which first-party backend to ask first, so that an array of one package never loads the
-    backend of another.
+    Those are the first-party ones of its package, or the one usable third-party backend of a
+    package that has none; of two, neither, and no word about it to whoever has chosen. The class's
+    own module says which first-party backends to ask first, so that an array of one package never
+    loads the backend of another.
     """
     module = cls.__module__.partition(".")[0]
-    for source in FIRST_PARTY:
-        if module in source.modules and _claim(source, cls) is not None:
-            return [source]
+    native = [s for s in FIRST_PARTY if module in s.modules and _claim(s, cls) is not None]
+    if native:
+        return native
     ours = _claims(FIRST_PARTY, cls)
     usable = (s for s in third_party() if s.package not in _OWNED and s.name not in disabled)
     others = _claims(usable, cls)
@@ -216,6 +227,8 @@ def _is_strictly_derived(cls: type, other: type) -> bool:
 def _claim(source: Source, cls: type) -> type | None:
     """Return the most derived class through which a backend claims `cls`."""
     if sys.modules.get(source.imported) is None or is_blocked(source):
+        return None
+    if source.needs and not is_installed(source.needs):
         return None
     backend = try_load(source)
     if backend is None:

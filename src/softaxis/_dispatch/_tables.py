@@ -79,7 +79,8 @@ class Table:
         found.append(self.default)
         unique: list[Implementation] = []
         for one in found:
-            if one.backend not in options.disable and one not in unique:
+            known = (u.backend for u in unique)
+            if one.backend not in options.disable and one.backend not in known:
                 unique.append(one)
         return unique
 
@@ -97,7 +98,8 @@ class Table:
             and self.name in backend.functions
             and _registry.claim_of(backend, cls) is not None
         ):
-            found.append(backend.functions[self.name])
+            one = backend.functions[self.name]  # whoever names a backend wants it at every size
+            found.append(one._replace(capability=one.capability._replace(min_size=0)))
 
     def decide(self, cls: type, options: Options) -> tuple[Candidate, ...]:
         """Return what a call with a first array of type `cls` tries."""

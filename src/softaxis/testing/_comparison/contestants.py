@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import softaxis
 from softaxis._cli._libraries import one_line
 from softaxis._dispatch import _registry
-from softaxis._dispatch._listing import is_installed
+from softaxis._dispatch._extras import is_installed
 from softaxis.backend import Declined
 from softaxis.testing._arrays import Arrays
 from softaxis.testing._comparison.natives import NATIVES, Function, Native, without_axis

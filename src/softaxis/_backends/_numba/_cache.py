@@ -1,0 +1,74 @@
+"""Where compiled functions are kept between processes.
+
+numba looks at one file to see whether what it kept is still right, and ours are spread over many:
+so the folder's name tells all of their contents. It lies beside them, or where that cannot be
+written, as in an installation for all users, in the user's own folder for such things.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return numba's decorator for functions that are kept on disk, where there is a place."""
+    folder = cache_folder()
+
+    def decorator(function: Callable[..., Any]) -> Any:
+        if folder is None:
+            return njit(**options)(function)
+        given, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+        try:
+            return njit(cache=True, **options)(function)
+        finally:
+            config.CACHE_DIR = given
+
+    return decorator
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for compiled functions; None where none can be written."""
+    name = f"softaxis-{_fingerprint()}"
+    for place in _places():
+        folder = place / name
+        if _is_writable(folder):
+            return folder
+    return None
+
+
+def _fingerprint() -> str:
+    """Return what changes with the source of any kernel."""
+    digest = sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _places() -> Iterator[Path]:
+    if config.CACHE_DIR:
+        yield Path(config.CACHE_DIR)
+    yield Path(__file__).parent / "__pycache__"
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    yield Path(base).expanduser() / "softaxis"
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

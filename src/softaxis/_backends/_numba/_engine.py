@@ -1,0 +1,236 @@
+"""The functions of the `numba` backend, once numba is there: from arguments to jobs."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba.core import types
+
+from softaxis._axes import Axis, as_tuple, reduced_shape
+from softaxis._backends._numba import _entries as entries
+from softaxis._backends._numba._launch import HAS_FLOAT16, LIKE, WORKING, address, launch
+from softaxis._backends._numba._losses import Terms
+from softaxis.backend import declined
+
+NDArray = npt.NDArray[Any]
+
+SMALL = 1 << 16
+"""Elements of an array of plain rows that are computed by one thread, in one call."""
+_SMALL = {
+    "softmax": entries.softmax_small,
+    "log_softmax": entries.log_softmax_small,
+    "logsumexp": entries.logsumexp_small,
+}
+
+
+def small(name: str) -> Any:
+    """Return the compiled function for small arrays, which takes no others than it was made for."""
+    function = _SMALL[name]
+    for scalar in (types.float32, types.float64):
+        matrix = types.Array(scalar, 2, "C")
+        function.compile((matrix, types.Array(scalar, 1, "C") if name == "logsumexp" else matrix))
+    function.disable_compile()
+    return function
+
+
+_DIRECTION = "takes one or more axes of an array that is not empty"
+
+
+def _unfit(x: NDArray, axis: Axis, dtype: Any) -> Any:
+    if x.dtype.char == "e" and not HAS_FLOAT16:
+        return declined("takes float16 on processors that convert it")
+    if x.size == 0 or axis == ():
+        return declined(_DIRECTION)
+    if dtype is not None and dtype != x.dtype:
+        return declined("takes no other `dtype` than that of the array")
+    return None
+
+
+def softmax(
+    x: NDArray, axis: Axis, where: NDArray | None, temperature: Any, dtype: Any, out: NDArray | None
+) -> Any:
+    """exp(z) / sum(exp(z))."""
+    return _normalized("softmax", 0.0, x, axis, where, temperature, dtype, out)
+
+
+def log_softmax(
+    x: NDArray, axis: Axis, where: NDArray | None, temperature: Any, dtype: Any, out: NDArray | None
+) -> Any:
+    """z - log(sum(exp(z)))."""
+    return _normalized("log_softmax", -inf, x, axis, where, temperature, dtype, out)
+
+
+def _normalized(
+    name: str,
+    fill: float,
+    x: NDArray,
+    axis: Axis,
+    where: NDArray | None,
+    temperature: Any,
+    dtype: Any,
+    out: NDArray | None,
+) -> Any:
+    if _unfit(x, axis, dtype) is not None:
+        return NotImplemented
+    heat = None
+    if temperature is not None:
+        heat = _heat(temperature, x, axis)
+        if heat is NotImplemented:
+            return heat
+    y = out
+    if out is None or (out is not x and _overlap(out, x, where)):
+        y = np.empty_like(x, subok=False)
+    assert y is not None
+    launch(
+        getattr(entries, name),
+        x,
+        as_tuple(axis),
+        None if heat is None else 1,
+        c=y,
+        mask=None if where is None else np.broadcast_to(where, x.shape),
+        fill=fill,
+        p=heat,
+    )
+    if out is None or y is out:
+        return y
+    out[...] = y
+    return out
+
+
+def _overlap(out: NDArray, *others: NDArray | None) -> bool:
+    return any(a is not None and np.may_share_memory(out, a) for a in others)
+
+
+def _heat(temperature: Any, x: NDArray, axis: Axis) -> Any:
+    """Return a temperature for each row, positive and finite in the dtype of computation."""
+    working = WORKING[x.dtype.char]
+    if not isinstance(temperature, float):
+        axes = as_tuple(axis)
+        shape = (1,) * (x.ndim - temperature.ndim) + temperature.shape
+        if any(shape[i] != 1 for i in axes):
+            return declined("takes no `temperature` that varies along `axis`")
+        temperature = temperature.reshape([n for i, n in enumerate(shape) if i not in axes])
+    with np.errstate(all="ignore"):
+        heat = np.asarray(temperature).astype(working).astype(np.float64)
+    if not (np.isfinite(heat) & (heat > 0)).all():
+        return declined("takes a `temperature` that is positive and finite")
+    return np.broadcast_to(heat, reduced_shape(x.shape, axis))
+
+
+def logsumexp(
+    x: NDArray,
+    axis: Axis,
+    where: NDArray | None,
+    keepdims: bool,
+    dtype: Any,
+    out: NDArray | None,
+    mean: bool = False,
+) -> Any:
+    """m + log(sum(exp(x - m)))."""
+    if _unfit(x, axis, dtype) is not None:
+        return NotImplemented
+    if mean and where is not None:
+        return declined("takes no `where`")
+    held = np.dtype(np.float64) if x.dtype.char == "e" else x.dtype  # float16 is rounded once
+    y = np.empty(reduced_shape(x.shape, axis), held)
+    n = float(x.size // max(1, y.size)) if mean else 0.0
+    launch(
+        entries.logsumexp,
+        x,
+        as_tuple(axis),
+        (LIKE[held.char], n),
+        mask=None if where is None else np.broadcast_to(where, x.shape),
+        q=y,
+    )
+    with np.errstate(all="ignore"):
+        y = y.astype(x.dtype, copy=False)
+    if out is not None:
+        out[...] = y.reshape(out.shape)
+        return out
+    y = y.reshape(reduced_shape(x.shape, axis, keepdims))
+    return y[()] if y.ndim == 0 else y
+
+
+def vjp(name: str, p: NDArray, g: NDArray, axis: Axis) -> Any:
+    """The vector-Jacobian product of `name`."""
+    if _unfit(p, axis, g.dtype) is not None:
+        return NotImplemented
+    dx = np.empty_like(p, subok=False)
+    launch(
+        getattr(entries, f"{name}_vjp"),
+        p,
+        as_tuple(axis),
+        None,
+        b=g,
+        c=dx,
+    )
+    return dx
+
+
+def cross_entropy(
+    logits: NDArray,
+    labels: NDArray,
+    axis: Axis,
+    where: NDArray | None,
+    class_weights: NDArray | None,
+    ignore_index: int | None,
+    label_smoothing: float,
+    z_loss: float,
+    reduction: str,
+    gradient: bool,
+) -> Any:
+    """The loss, and where asked for its gradient."""
+    if _unfit(logits, axis, None) is not None:
+        return NotImplemented
+    if labels.dtype.kind not in "iu" or not isfinite(z_loss):
+        return declined("takes integer labels")
+    if label_smoothing and not (where is None and class_weights is None):
+        return declined("takes `label_smoothing` without `where` and `class_weights`")
+    kind = logits.dtype.char
+    classes = labels.astype(np.int64, copy=False)
+    ignored = _ignored(labels, ignore_index)
+    weights = None
+    if class_weights is not None:
+        weights = np.ascontiguousarray(class_weights, WORKING[kind])
+    loss = np.empty(labels.shape)
+    divisor = _divisor(classes, ignored, weights) if reduction == "mean" else 1.0
+    slope = np.empty_like(logits, subok=False) if gradient else None
+    name = "cross_entropy_and_grad" if gradient else "cross_entropy"
+    launch(
+        getattr(entries, name),
+        logits,
+        as_tuple(axis),
+        Terms(LIKE[kind], address(weights), label_smoothing, z_loss, ignored, 1.0 / divisor),
+        c=slope,
+        mask=None if where is None else np.broadcast_to(where, logits.shape),
+        p=classes,
+        q=loss,
+    )
+    with np.errstate(all="ignore"):
+        if reduction == "none":
+            y = loss.astype(logits.dtype)
+            y = y[()] if y.ndim == 0 else y
+        else:
+            y = logits.dtype.type(np.add.reduce(loss, axis=None) / divisor)
+    return (y, slope) if gradient else y
+
+
+def _ignored(labels: NDArray, ignore_index: int | None) -> int:
+    """Return the label that does not count; one that no class has where there is none."""
+    limits = np.iinfo(labels.dtype)
+    if ignore_index is None or not limits.min <= ignore_index <= min(limits.max, 2**63 - 1):
+        return -(2**63)
+    return ignore_index
+
+
+def _divisor(classes: NDArray, ignored: int, weights: NDArray | None) -> float:
+    """The number, or the summed weights, of the rows that count; 1 for none at all."""
+    counted = classes != ignored
+    if weights is None:
+        n = float(np.count_nonzero(counted))
+    else:
+        n = float(np.add.reduce(weights[classes[counted]], axis=None, dtype=np.float64))
+    return n or 1.0

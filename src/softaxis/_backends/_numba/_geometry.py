@@ -1,0 +1,85 @@
+"""From arrays to the tables of a job: which dimensions rows run along, and where rows begin."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+NDArray = npt.NDArray[Any]
+Dimension = tuple[int, ...]
+"""The size, and the strides of the arrays."""
+
+
+class Geometry(NamedTuple):
+    """The tables, and what they amount to."""
+
+    outer: NDArray
+    row: NDArray
+    rows: int
+    length: int
+    direct: bool
+    """The numbers of a row lie side by side, in all of a, b and c."""
+    tiled: bool
+    """Neighbouring rows do."""
+
+
+def geometry(
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    item: int,
+    full: tuple[NDArray | None, ...],
+    by_row: tuple[NDArray | None, ...],
+) -> Geometry:
+    """Return the tables for arrays `full`, of `shape`, and `by_row`, of that without `axes`.
+
+    `full` are a, b, c and the mask; `by_row` are p and q. What is None has strides of 0.
+    """
+    kept = tuple(i for i in range(len(shape)) if i not in axes)
+    strides = [(0,) * len(shape) if a is None else a.strides for a in full]
+    reduced = [(0,) * len(kept) if a is None else a.strides for a in by_row]
+    row = _merged([(shape[i], *(s[i] for s in strides)) for i in axes])
+    outer = _merged(
+        [(shape[i], *(s[i] for s in strides), *(s[j] for s in reduced)) for j, i in enumerate(kept)]
+    )
+    present = [i + 1 for i, a in enumerate(full[:3]) if a is not None]
+    direct = len(row) == 1 and (row[0][0] == 1 or all(row[0][i] == item for i in present))
+    tiled = False
+    if not direct:
+        for d in outer:
+            if all(d[i] == item for i in present):
+                outer.remove(d)
+                outer.append(d)
+                tiled = True
+                break
+    return Geometry(
+        np.array(outer, np.int64),
+        np.array(row, np.int64),
+        _product(outer),
+        _product(row),
+        direct,
+        tiled,
+    )
+
+
+def _merged(dimensions: list[Dimension]) -> list[Dimension]:
+    """Join dimensions that are one in memory, of every array; those of size 1 say nothing."""
+    found: list[Dimension] = []
+    for d in dimensions:
+        if d[0] == 1:
+            continue
+        if found and all(a == b * d[0] for a, b in zip(found[-1][1:], d[1:], strict=True)):
+            d = (found[-1][0] * d[0], *d[1:])  # noqa: PLW2901 - one dimension in place of two
+            found.pop()
+        found.append(d)
+    if found or not dimensions:
+        return found or [(1,) + (0,) * 6]
+    return [(1, *dimensions[-1][1:])]
+
+
+def _product(dimensions: list[Dimension]) -> int:
+    n = 1
+    for d in dimensions:
+        n *= d[0]
+    return n

@@ -1,0 +1,253 @@
+"""What is done along one contiguous row, or a chunk of one.
+
+`p`, `q` and `c` point to its numbers, of which there are n; `m` is what is subtracted and `t` a
+temperature or None. The order of a sum depends on n alone: lane by lane, four vectors added as
+two pairs, and their sums gathered in float64 (float32) or with the rounding errors beside them
+(float64).
+"""
+
+from __future__ import annotations
+
+from math import inf, log, log1p
+
+from numba import njit
+from numba.core import types
+from numba.extending import overload
+
+from softaxis._backends._numba._exp import exp_scaled, unscaled
+from softaxis._backends._numba._memory import (
+    filled,
+    load,
+    load_part,
+    store,
+    store_part,
+    store_past,
+    vector_of,
+    width,
+)
+from softaxis._backends._numba._vectors import (
+    F32,
+    count,
+    equal,
+    largest,
+    maximum,
+    select,
+    splat,
+    total,
+    widened,
+)
+
+INLINED = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
+SLOTS = 6
+"""Numbers that are noted of a chunk, or of a row."""
+
+inlined = njit(**INLINED)
+"""For what belongs into the loop that calls it. LLVM sees to that; told to (`forceinline`), it
+produced wrong code in numba 0.68."""
+separate = njit(**INLINED)
+"""For what is long enough to be called."""
+
+
+@inlined
+def row_max(p, n):
+    """Return the maximum, NaN left out; -inf where nothing else is there."""
+    w = width(p)
+    a = filled(p, -inf)
+    b = a
+    c = a
+    d = a
+    i = 0
+    while i + 4 * w <= n:
+        a = maximum(load(p, i), a)
+        b = maximum(load(p, i + w), b)
+        c = maximum(load(p, i + 2 * w), c)
+        d = maximum(load(p, i + 3 * w), d)
+        i += 4 * w
+    while i < n:
+        a = maximum(load_part(p, i, n - i, -inf), a)
+        i += w
+    return largest(maximum(maximum(a, b), maximum(c, d)))
+
+
+def _wide(high, low, x):
+    return high + widened(x), low
+
+
+def _two_sum(high, low, x):
+    """Knuth's: the rounding error goes into `low`."""
+    s = high + x
+    b = s - high
+    return s, low + ((high - (s - b)) + (x - b))
+
+
+def gathered(high, low, x):
+    """Add a vector to a sum that is held in two."""
+    raise NotImplementedError
+
+
+@overload(gathered, jit_options=INLINED)
+def _gathered(high, low, x):
+    if x == F32:
+        return _wide
+    return _two_sum
+
+
+def nothing(p):
+    """Return the vector that a sum starts with."""
+    raise NotImplementedError
+
+
+@overload(nothing, jit_options=INLINED)
+def _nothing(p):
+    if vector_of(p) == F32:
+        return lambda p: widened(filled(p, 0.0))
+    return lambda p: filled(p, 0.0)
+
+
+def shifted(x, m, t):
+    """(x - m) / t, by halves, because the difference may overflow."""
+    raise NotImplementedError
+
+
+@overload(shifted, jit_options=INLINED)
+def _shifted(x, m, t):
+    if isinstance(t, types.NoneType):
+        return lambda x, m, t: x - m
+    return _by_halves
+
+
+def _by_halves(x, m, t):
+    half = splat(x, 0.5)
+    z = (x * half - m * half) / splat(x, t)
+    return z + z
+
+
+@inlined
+def shift_of(m):
+    """What to subtract: 0 where there is no maximum, so that exp(-inf) is 0 and not NaN."""
+    return m if m > -inf else 0.0
+
+
+@inlined
+def exps(p, q, n, m, t):
+    """Store the scaled exp((x - m) / t) in q, and return their sum."""
+    w = width(p)
+    shift = filled(p, m)
+    high = nothing(p)
+    low = high
+    i = 0
+    while i + 4 * w <= n:
+        a = exp_scaled(shifted(load(p, i), shift, t))
+        b = exp_scaled(shifted(load(p, i + w), shift, t))
+        c = exp_scaled(shifted(load(p, i + 2 * w), shift, t))
+        d = exp_scaled(shifted(load(p, i + 3 * w), shift, t))
+        store(q, i, a)
+        store(q, i + w, b)
+        store(q, i + 2 * w, c)
+        store(q, i + 3 * w, d)
+        high, low = gathered(high, low, (a + b) + (c + d))
+        i += 4 * w
+    while i < n:
+        a = exp_scaled(shifted(load_part(p, i, n - i, -inf), shift, t))
+        store_part(q, i, a, n - i)
+        high, low = gathered(high, low, a)
+        i += w
+    return total(high) + total(low)
+
+
+@inlined
+def _below(z, e, zero):
+    """What of exp(z) belongs to the sum without the maxima."""
+    return select(equal(z, zero), zero, e)
+
+
+@inlined
+def sums(p, n, m, t):
+    """Return the number of maxima, and the sum of exp((x - m) / t) over the others."""
+    w = width(p)
+    shift = filled(p, m)
+    zero = filled(p, 0.0)
+    high = nothing(p)
+    low = high
+    k = 0
+    i = 0
+    while i + 4 * w <= n:
+        a = shifted(load(p, i), shift, t)
+        b = shifted(load(p, i + w), shift, t)
+        c = shifted(load(p, i + 2 * w), shift, t)
+        d = shifted(load(p, i + 3 * w), shift, t)
+        k += count(equal(a, zero)) + count(equal(b, zero))
+        k += count(equal(c, zero)) + count(equal(d, zero))
+        a = _below(a, exp_scaled(a), zero)
+        b = _below(b, exp_scaled(b), zero)
+        c = _below(c, exp_scaled(c), zero)
+        d = _below(d, exp_scaled(d), zero)
+        high, low = gathered(high, low, (a + b) + (c + d))
+        i += 4 * w
+    while i < n:
+        a = shifted(load_part(p, i, n - i, -inf), shift, t)
+        k += count(equal(a, zero))
+        high, low = gathered(high, low, _below(a, exp_scaled(a), zero))
+        i += w
+    return float(k), (total(high) + total(low)) * unscaled(p)
+
+
+@inlined
+def log_sum(k, rest):
+    """log(k + rest): by log1p where one maximum dominates, and -inf where there is nothing."""
+    if k == 1.0 and rest < 0.5:
+        return log1p(rest)
+    return log(k + rest)
+
+
+@inlined
+def put(c, i, n, x, past):
+    """Store a vector, or what of it still belongs to the row."""
+    w = width(c)
+    if i + w > n:
+        store_part(c, i, x, n - i)
+    elif past:
+        store_past(c, i, x)
+    else:
+        store(c, i, x)
+
+
+@inlined
+def get(p, i, n, fill):
+    """Load a vector, or what of it still belongs to the row."""
+    if i + width(p) > n:
+        return load_part(p, i, n - i, fill)
+    return load(p, i)
+
+
+@inlined
+def scale(q, c, n, factor, past):
+    """c = q factor."""
+    factors = filled(q, factor)
+    i = 0
+    while i < n:
+        put(c, i, n, get(q, i, n, 0.0) * factors, past)
+        i += width(q)
+
+
+@inlined
+def exps_times(p, c, n, m, t, factor, past):
+    """c = exp((x - m) / t) factor, the scale of exp taken out of the factor."""
+    shift = filled(p, m)
+    factors = filled(p, factor * unscaled(p))
+    i = 0
+    while i < n:
+        z = shifted(get(p, i, n, 0.0), shift, t)
+        put(c, i, n, exp_scaled(z) * factors, past)
+        i += width(p)
+
+
+@inlined
+def minus(p, c, n, m, t, log_sums, past):
+    """c = (x - m) / t - log_sums."""
+    shift = filled(p, m)
+    less = filled(p, log_sums)
+    i = 0
+    while i < n:
+        put(c, i, n, shifted(get(p, i, n, 0.0), shift, t) - less, past)
+        i += width(p)

@@ -1,0 +1,194 @@
+"""From row to row, and through the chunks of long ones.
+
+A kernel is some functions: `short` computes a row of one chunk; of a longer row, `reduce` notes
+what it has to know of each chunk, `merge` joins the notes of a row, and `finish` makes a chunk of
+the result. Where one pair is not enough, `again` and `settle` follow as a second. The notes of a
+row are SLOTS numbers for all of it, and then SLOTS for each chunk.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from numba.extending import overload
+
+from softaxis._backends._numba._copies import SIZE, ZERO, A, B, C, P, Q, cover, entry, fetch, flush
+from softaxis._backends._numba._jobs import of_row, unit_of
+from softaxis._backends._numba._memory import advance, pointer, scratch_pointer
+from softaxis._backends._numba._rows import INLINED, SLOTS, inlined, separate
+
+CHUNK = 4096
+"""Numbers that are summed at a time: longer rows are cut, however many threads there are."""
+
+
+def buffer(c, scratch, past):
+    """Return where a row's exponentials wait for their sum: in the result, if they can."""
+    raise NotImplementedError
+
+
+@overload(buffer, jit_options=INLINED)
+def _buffer(c, scratch, past):
+    if c == scratch:
+        return lambda c, scratch, past: scratch if past else c
+    return lambda c, scratch, past: scratch
+
+
+@inlined
+def _lines(job, scratch):
+    """Return the scratch buffers of a and b."""
+    a = scratch_pointer(scratch, job.like)
+    return a, advance(a, job.lanes * job.line)
+
+
+@inlined
+def _bring(job, unit, first, n, scratch):
+    """Copy a chunk of each row of a unit to the scratch buffer."""
+    a, b = _lines(job, scratch)
+    fetch(job, unit.a, A, first, n, a, unit.lanes)
+    if job.b != 0:
+        fetch(job, unit.b, B, first, n, b, unit.lanes)
+    if job.mask != 0:
+        cover(job, a, unit.mask, first, n, -inf, unit.lanes)
+
+
+@inlined
+def _put_back(job, unit, first, n, scratch):
+    """Copy a chunk of each row's result from the scratch buffer to where it belongs."""
+    a, _ = _lines(job, scratch)
+    if job.c != 0:
+        if job.mask != 0:
+            cover(job, a, unit.mask, first, n, job.fill, unit.lanes)
+        flush(job, a, C, first, n, unit.c, unit.lanes)
+
+
+@inlined
+def _walk_direct(short, job, start, stop, scratch):
+    """Compute rows whose numbers lie side by side, one strided dimension of them at a time."""
+    last = job.outer_dimensions - 1
+    inner = entry(job.outer, last, SIZE)
+    next_a, next_b, next_c = (
+        entry(job.outer, last, A),
+        entry(job.outer, last, B),
+        entry(job.outer, last, C),
+    )
+    next_p, next_q = entry(job.outer, last, P), entry(job.outer, last, Q)
+    one, _ = _lines(job, scratch)
+    i = start
+    while i < stop:
+        unit = unit_of(job, i)
+        run = min(stop - i, inner - i % inner)
+        for r in range(run):
+            c = pointer(unit.c + r * next_c, job.like)
+            short(
+                pointer(unit.a + r * next_a, job.like),
+                pointer(unit.b + r * next_b, job.like),
+                buffer(c, one, job.past),
+                c,
+                job.length,
+                unit.p + r * next_p,
+                unit.q + r * next_q,
+                job.extra,
+                job.past,
+            )
+        i += run
+
+
+@inlined
+def walk_short(short, job, start, stop, scratch):
+    """Compute units of rows that are one chunk long."""
+    if job.direct:
+        _walk_direct(short, job, start, stop, scratch)
+        return
+    n = job.length
+    one, two = _lines(job, scratch)
+    for i in range(start, stop):
+        unit = unit_of(job, i)
+        _bring(job, unit, ZERO, n, scratch)
+        for r in range(unit.lanes):
+            x, y = advance(one, r * job.line), advance(two, r * job.line)
+            p, q = of_row(job, unit, r)
+            short(x, y, x, x, n, p, q, job.extra, False)
+        _put_back(job, unit, ZERO, n, scratch)
+
+
+@inlined
+def _per_row(job):
+    """Return how many numbers are noted of a row."""
+    return (job.chunks + 1) * SLOTS
+
+
+@separate
+def _note(reduce, job, unit, begin, end, scratch, notes):
+    one, two = _lines(job, scratch)
+    for j in range(begin, end):
+        first = j * CHUNK
+        n = min(CHUNK, job.length - first)
+        if job.direct:
+            a = advance(pointer(unit.a, job.like), first)
+            b = advance(pointer(unit.b, job.like), first)
+            chunk = advance(notes, (j + 1) * SLOTS)
+            reduce(a, b, n, first, unit.p, job.extra, notes, chunk)
+            continue
+        _bring(job, unit, first, n, scratch)
+        for r in range(unit.lanes):
+            p, _ = of_row(job, unit, r)
+            row = advance(notes, r * _per_row(job))
+            chunk = advance(row, (j + 1) * SLOTS)
+            x, y = advance(one, r * job.line), advance(two, r * job.line)
+            reduce(x, y, n, first, p, job.extra, row, chunk)
+
+
+@separate
+def _join(merge, job, unit, notes):
+    for r in range(unit.lanes):
+        p, q = of_row(job, unit, r)
+        row = advance(notes, r * _per_row(job))
+        merge(row, advance(row, SLOTS), job.chunks, job.length, p, q, job.like, job.extra)
+
+
+@separate
+def _make(finish, job, unit, begin, end, scratch, notes):
+    one, two = _lines(job, scratch)
+    for j in range(begin, end):
+        first = j * CHUNK
+        n = min(CHUNK, job.length - first)
+        if job.direct:
+            a = advance(pointer(unit.a, job.like), first)
+            b = advance(pointer(unit.b, job.like), first)
+            c = advance(pointer(unit.c, job.like), first)
+            finish(a, b, c, n, first, unit.p, job.extra, notes, job.past)
+            continue
+        _bring(job, unit, first, n, scratch)
+        for r in range(unit.lanes):
+            p, _ = of_row(job, unit, r)
+            row = advance(notes, r * _per_row(job))
+            x, y = advance(one, r * job.line), advance(two, r * job.line)
+            finish(x, y, x, n, first, p, job.extra, row, False)
+        _put_back(job, unit, first, n, scratch)
+
+
+@inlined
+def walk_long(
+    reduce, merge, again, settle, finish, job, start, stop, stage, begin, end, scratch, notes
+):
+    """Take the steps of long rows: all of them, or one, for some chunks of every unit.
+
+    `stage` is -1 for all; the notes of one unit follow those of the other where it is not.
+    """
+    per_unit = job.lanes * _per_row(job)
+    for i in range(start, stop):
+        unit = unit_of(job, i)
+        noted = pointer(notes, 0.0)
+        if stage >= 0:
+            noted = advance(noted, i * per_unit)
+        if stage < 0 or stage == 0:
+            _note(reduce, job, unit, begin, end, scratch, noted)
+        if stage < 0 or stage == 1:
+            _join(merge, job, unit, noted)
+        if again is not None:
+            if stage < 0 or stage == 2:
+                _note(again, job, unit, begin, end, scratch, noted)
+            if stage < 0 or stage == 3:
+                _join(settle, job, unit, noted)
+        if finish is not None and (stage < 0 or stage == 4):
+            _make(finish, job, unit, begin, end, scratch, noted)

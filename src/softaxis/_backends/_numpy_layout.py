@@ -1,0 +1,64 @@
+"""NumPy: arrays of any strides as (outer, row, inner), whole or in pieces, and cut into blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy.typing as npt
+
+NDArray: TypeAlias = npt.NDArray[Any]
+Index: TypeAlias = tuple[slice, ...]
+
+BLOCK = 1 << 15
+"""Elements of a block of rows: 256 KiB of float64, which a core's second-level cache holds."""
+_WIDE_BLOCK = 1 << 17
+_WIDTH = 1 << 15
+"""Bytes of rows side by side that are read together: each row of a narrow block is on another
+page of memory."""
+_PIECE = 1 << 18
+"""Elements of a piece that is copied because it cannot be viewed as (outer, row, inner)."""
+_EVERY = slice(None)
+
+
+def as_rows(x: NDArray, axes: tuple[int, ...]) -> NDArray | None:
+    """View `x` as (outer, row, inner); None where that takes a copy."""
+    first, last = axes[0], axes[-1] + 1
+    if not x.flags.c_contiguous:
+        groups = (range(first), range(first, last), range(last, x.ndim))
+        if not all(_is_regular(x, group) for group in groups):
+            return None
+    return x.reshape(-1, prod(x.shape[first:last]), prod(x.shape[last:]))
+
+
+def _is_regular(x: NDArray, group: range) -> bool:
+    """Return whether neighbouring axes can be seen as one."""
+    long = [i for i in group if x.shape[i] > 1]
+    return all(x.strides[i] == x.strides[j] * x.shape[j] for i, j in pairwise(long))
+
+
+def pieces(shape: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[Index]:
+    """Cut a shape into pieces of whole rows, small ones where rows are short."""
+    free = [i for i, n in enumerate(shape) if n > 1 and i not in axes]
+    size = prod(shape)
+    if size <= _PIECE or not free:
+        yield (_EVERY,) * len(shape)
+        return
+    cut, n = free[0], shape[free[0]]
+    step = max(1, _PIECE * n // size)
+    for i in range(0, n, step):
+        rest = (*shape[:cut], min(step, n - i), *shape[cut + 1 :])
+        for piece in [(_EVERY,) * len(shape)] if step > 1 else pieces(rest, axes):
+            yield (*piece[:cut], slice(i, i + step), *piece[cut + 1 :])
+
+
+def blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Index]:
+    """Cut (outer, row, inner) into blocks of whole rows, the first of them the largest."""
+    outer, row, inner = shape
+    step = max(1, _WIDE_BLOCK // (row * inner))
+    width = min(inner, _WIDTH // itemsize)
+    for i in range(0, outer, step):
+        for j in range(0, inner, width):
+            yield slice(i, i + step), _EVERY, slice(j, j + width)

@@ -1,0 +1,159 @@
+"""NumPy: softmax, log_softmax and logsumexp along the middle axis of (outer, row, inner).
+
+For rows that are not contiguous, many of them side by side, and for rows longer than the cache.
+They are taken part by part along the row, so that no more than a part of exp(x) is held besides
+the result; where the result has another dtype, exp is taken once more instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softaxis._backends._numpy_shift import LEAST, NEAR, or_itself, shift_of
+from softaxis._backends._numpy_sums import LEAF, over_parts, total
+
+NDArray: TypeAlias = npt.NDArray[Any]
+
+_LONG = 1 << 19
+_WIDE = 1 << 20
+"""Bytes of a part of one row, and of one that reaches over many rows."""
+
+
+def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
+    """e / sum(e), e = exp(x - shift)."""
+    row = _Row(x, working, room)
+    shift = shift_of(row.maximum(), working)
+    if y.dtype == working:
+        s = over_parts(row.n, row.most, lambda i, j: total(row.exp(i, j, shift, y[:, i:j])))
+        np.divide(y, s, out=y)
+    else:
+        s = row.sum_of_exp(shift)
+        for i, j in row.parts():
+            np.divide(row.exp(i, j, shift, row.room(i, j)), s, out=y[:, i:j])
+
+
+def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
+    """z - log(sum(exp(z))), z = x - m."""
+    row = _Row(x, working, room)
+    m = row.maximum()
+    if y.dtype == working:
+
+        def sum_of(i: int, j: int) -> NDArray:
+            z = np.subtract(row.part(i, j), m, out=y[:, i:j])
+            return total(np.exp(z, out=row.room(i, j)))
+
+        s = over_parts(row.n, row.most, sum_of)
+        np.subtract(y, _Row(y, working, room).log(s, None, s < NEAR), out=y)
+    else:
+        s = row.sum_of_exp(m)
+        log_sum = row.log(s, m, s < NEAR)
+        for i, j in row.parts():
+            z = np.subtract(row.part(i, j), m, out=row.room(i, j))
+            np.subtract(z, log_sum, out=y[:, i:j])
+
+
+def logsumexp(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
+    """shift + log(sum(exp(x - shift)))."""
+    row = _Row(x, working, room)
+    m = row.maximum()
+    shift = shift_of(m, working)
+    s = row.sum_of_exp(shift)
+    if shift is None:
+        y[...] = np.log(s)
+    else:
+        log_sum = row.log(s, m, (s < NEAR) & (abs(m) < LEAST))
+        y[...] = or_itself(shift + log_sum, m)
+
+
+def room_for(shape: tuple[int, ...], working: Any) -> NDArray:
+    """Return room for the longest part of a block of this shape."""
+    outer, n, inner = shape
+    return np.empty(outer * min(n, _most(outer, inner, working)) * inner, working)
+
+
+def _most(outer: int, inner: int, working: Any) -> int:
+    size: int = (_LONG if inner == 1 else _WIDE) // working.itemsize
+    return max(LEAF, size // (outer * inner))
+
+
+class _Row:
+    """Rows side by side, and room for a part of them."""
+
+    def __init__(self, x: NDArray, working: Any, room: NDArray) -> None:
+        outer, self.n, inner = x.shape
+        self.x, self.working, self._room = x, working, room
+        self.most = _most(outer, inner, working)
+
+    def parts(self) -> Iterator[tuple[int, int]]:
+        for i in range(0, self.n, self.most):
+            yield i, min(i + self.most, self.n)
+
+    def part(self, i: int, j: int) -> NDArray:
+        """x[i:j] in the dtype to compute in, its rows side by side in memory."""
+        x = self.x[:, i:j]
+        if x.dtype == self.working and x.strides[-1] == x.itemsize:
+            return x
+        return x.astype(self.working, order="C")
+
+    def room(self, i: int, j: int) -> NDArray:
+        outer, _, inner = self.x.shape
+        return self._room[: outer * (j - i) * inner].reshape(outer, j - i, inner)
+
+    def maximum(self) -> NDArray:
+        if self.x.shape[2] == 1:
+            m = np.maximum.reduce(self.x, axis=1, keepdims=True)
+            return m.astype(self.working, copy=False)
+        m = self._folded(*next(self.parts()))
+        for i, j in self.parts():
+            if i > 0:
+                np.maximum(m, self._folded(i, j), out=m)
+        return m
+
+    def _folded(self, i: int, j: int) -> NDArray:
+        """The maximum by halves: a reduction clears the floating-point flags for every row."""
+        x = self.part(i, j)
+        n = (j - i + 1) // 2
+        y = np.maximum(x[:, :n], x[:, j - i - n :], out=self.room(0, n))
+        while n > 1:
+            if n % 2:
+                np.maximum(y[:, :1], y[:, n - 1 : n], out=y[:, :1])
+            n //= 2
+            np.maximum(y[:, :n], y[:, n : 2 * n], out=y[:, :n])
+        return y[:, :1].copy()
+
+    def exp(self, i: int, j: int, shift: NDArray | None, e: NDArray) -> NDArray:
+        """exp(x[i:j] - shift), written to `e`."""
+        x = self.part(i, j)
+        return np.exp(x if shift is None else np.subtract(x, shift, out=e), out=e)
+
+    def sum_of_exp(self, shift: NDArray | None) -> NDArray:
+        def sum_of(i: int, j: int) -> NDArray:
+            return total(self.exp(i, j, shift, self.room(i, j)))
+
+        return over_parts(self.n, self.most, sum_of)
+
+    def log(self, s: NDArray, shift: NDArray | None, near: NDArray) -> NDArray:
+        """log(s), or log1p(rest) where the rest of a row is little beside its one maximum."""
+        y = np.log(s)
+        if near.any():
+            columns = np.flatnonzero(near.any(axis=(0, 1)))
+            rest = self._rest(shift, columns)
+            y[:, :, columns] = np.where(near[:, :, columns], np.log1p(rest), y[:, :, columns])
+        return y
+
+    def _rest(self, shift: NDArray | None, columns: NDArray) -> NDArray:
+        if shift is not None:
+            shift = shift.take(columns, axis=2).transpose(0, 2, 1)
+
+        def sum_of(i: int, j: int) -> NDArray:
+            e = np.ascontiguousarray(self.part(i, j).take(columns, axis=2).transpose(0, 2, 1))
+            np.exp(e if shift is None else np.subtract(e, shift, out=e), out=e)
+            np.copyto(e, 0, where=e == 1)
+            rest: NDArray = np.add.reduce(e, axis=2)[:, None]
+            return rest
+
+        return over_parts(self.n, self.most, sum_of)

@@ -1,0 +1,68 @@
+"""NumPy: sums along the middle axis of (outer, row, inner), in one order for every layout.
+
+The order is that in which `np.add.reduce` adds a contiguous row (`pairwise_sum` in NumPy's
+loops_utils.h): rows of more than 128 elements are halved, at a multiple of 8, and what is left is
+added in 8 lanes. Where rows are not contiguous, the same order is taken over whole vectors of
+neighbouring rows; where a row is too long for the cache, over parts of it. So the bits of a sum
+depend on the row alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+NDArray: TypeAlias = npt.NDArray[Any]
+
+LEAF = 128
+_LANES = 8
+
+
+def total(e: NDArray) -> NDArray:
+    """Sum over axis 1, which stays with length 1."""
+    outer, n, inner = e.shape
+    if inner == 1 or n < _LANES:
+        sums: NDArray = np.add.reduce(e, axis=1, keepdims=True)
+        return sums
+    leaves = list(_leaves(0, n))
+    r = np.empty((len(leaves), outer, _LANES, inner), e.dtype)
+    for lanes, (i, j) in zip(r, leaves, strict=True):
+        even = j - (j - i) % _LANES
+        np.add.reduce(e[:, i:even].reshape(outer, -1, _LANES, inner), axis=1, out=lanes)
+    r = r[:, :, 0::2] + r[:, :, 1::2]
+    r = r[:, :, 0::2] + r[:, :, 1::2]
+    r = r[:, :, 0::2] + r[:, :, 1::2]
+    for k in range(n - (n - i) % _LANES, n):  # only the last leaf is not a multiple of 8
+        r[-1] += e[:, k : k + 1]
+    found = iter(r)
+    return over_parts(n, LEAF, lambda *_: next(found))
+
+
+def over_parts(n: int, most: int, sum_of: Callable[[int, int], NDArray]) -> NDArray:
+    """Add up ``sum_of(i, j)`` over parts of ``range(n)`` of at most `most`, itself at least 128."""
+
+    def between(i: int, j: int) -> NDArray:
+        if j - i <= most:
+            return sum_of(i, j)
+        middle = _middle(i, j)
+        left = between(i, middle)
+        return np.add(left, between(middle, j), out=left)
+
+    return between(0, n)
+
+
+def _leaves(i: int, j: int) -> Iterator[tuple[int, int]]:
+    if j - i <= LEAF:
+        yield i, j
+    else:
+        middle = _middle(i, j)
+        yield from _leaves(i, middle)
+        yield from _leaves(middle, j)
+
+
+def _middle(i: int, j: int) -> int:
+    half = (j - i) // 2
+    return i + half - half % _LANES
