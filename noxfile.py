@@ -28,6 +28,7 @@ LIBRARIES = ("numpy", "strict", "torch", "jax", "dask", "cupy", "sparse", "ndonn
 IMPORTABLE = ("numpy", "torch", "jax", "dask", *(() if sys.platform == "darwin" else ("cupy",)))
 MUTATED = ("numpy", "torch", "jax", "dask")
 STAGES = (("bare", ""), ("numpy", "[numpy]"), ("cli", "[cli]"), ("test", "[cli,test]"))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 
@@ -187,9 +188,26 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what a dispatched call and the import cost; `nox` with no arguments leaves it out."""
+    """Measure speed beside SciPy, PyTorch and JAX, memory and overheads; `-- --quick` in part."""
     install(session, "bench")
-    session.run("python", "asv_benchmarks/quick.py", *session.posargs)
+    session.run("python", "asv_benchmarks/bench.py", *session.posargs)
+
+
+@nox.session(default=False)
+def asv(session: nox.Session) -> None:
+    """Record HEAD, or the commits named after `--`, in asv_benchmarks/results."""
+    session.install(*nox.project.dependency_groups(PROJECT, "asv"))
+    session.run("python", "asv_benchmarks/record.py", *session.posargs)
+
+
+@nox.session(default=False)
+def dashboard(session: nox.Session) -> None:
+    """Publish what is recorded in asv_benchmarks/.asv/html, and look at it in a browser."""
+    session.install(*nox.project.dependency_groups(PROJECT, "dashboard"))
+    session.run("python", "asv_benchmarks/publish.py")
+    session.run("pytest", "asv_benchmarks/tests", *session.posargs)
+    if not any(map(shutil.which, BROWSERS)):
+        session.skip("published, but NOT looked at: there is no Chromium here")
 
 
 if __name__ == "__main__":

@@ -9,27 +9,18 @@ short rounds is what the code costs, and the median says how quiet the machine w
 import tempfile
 from statistics import median
 
-import numpy as np
-from benchmarks.dispatch import DIRECT, PUBLIC, import_seconds, prefer_noop, seconds
+from benchmarks.dispatch import DIRECT, overheads, prefer_noop
+from benchmarks.imports import import_seconds
 
-ROUNDS, CALLS, IMPORTS = 400, 500, 40
-
-
-def overheads(function: str) -> tuple[list[float], list[float]]:
-    """Time direct and public calls in turns; microseconds."""
-    x = np.ones((8, 10))
-    direct, public = [], []
-    for _ in range(ROUNDS):
-        direct.append(1e6 * seconds(DIRECT[function], x, CALLS))
-        public.append(1e6 * seconds(PUBLIC[function], x, CALLS))
-    return direct, public
+ROUNDS, IMPORTS = 400, 40
 
 
 def main() -> None:
+    """Print the overhead of each kind of table, and the import."""
     with tempfile.TemporaryDirectory() as folder:
         prefer_noop(folder)
         for function in DIRECT:
-            direct, public = overheads(function)
+            direct, public = overheads(function, ROUNDS)
             differences = [b - a for a, b in zip(direct, public, strict=True)]
             print(
                 f"{function:10} overhead of dispatch: {min(public) - min(direct):.3f} us "

@@ -1,7 +1,5 @@
-"""What dispatch costs: a call through a backend that does nothing, and `import softaxis`."""
+"""What dispatch costs: a call through a backend that does nothing."""
 
-import os
-import subprocess
 import sys
 import tempfile
 import timeit
@@ -13,6 +11,9 @@ import numpy as np
 
 import softaxis
 from softaxis.backend import Backend
+
+CALLS = 500
+"""Calls of one round."""
 
 noop = Backend("noop", types=(np.ndarray,))
 
@@ -70,49 +71,33 @@ def seconds(function: Callable[..., object], x: object, number: int) -> float:
     return timeit.timeit(partial(function, x), number=number) / number
 
 
-def import_seconds(code: str = "import softaxis") -> float:
-    """Time an import in a fresh interpreter that finds it compiled, as an installed one does."""
-    script = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
-    environment = os.environ | {
-        "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPATH": str(Path(softaxis.__file__).parents[1]),
-    }
-    environment.setdefault("PYTHONPYCACHEPREFIX", str(Path(tempfile.gettempdir(), "softaxis-pyc")))
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return float(done.stdout)
+def overheads(function: str, rounds: int) -> tuple[list[float], list[float]]:
+    """Time direct and public calls in turns; microseconds."""
+    x = np.ones((8, 10))
+    direct, public = [], []
+    for _ in range(rounds):
+        direct.append(1e6 * seconds(DIRECT[function], x, CALLS))
+        public.append(1e6 * seconds(PUBLIC[function], x, CALLS))
+    return direct, public
 
 
 class Overhead:
-    """A public call through the backend that does nothing, beside a direct call of that backend."""
+    """A public call through the backend that does nothing, less a direct call of that backend."""
 
-    params = (("softmax", "logsumexp"), ("direct", "public"))
-    param_names = ("function", "way")
+    params = tuple(DIRECT)
+    param_names = ("function",)
+    unit = "us"
+    version = "1"
 
-    def setup(self, function: str, way: str) -> None:
+    def setup(self, function: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
         prefer_noop(self.folder.name)
-        self.x = np.ones((8, 10))
-        self.call = (DIRECT if way == "direct" else PUBLIC)[function]
 
-    def teardown(self, function: str, way: str) -> None:
+    def teardown(self, function: str) -> None:
         sys.path.remove(self.folder.name)
         self.folder.cleanup()
         softaxis.set_backends()
 
-    def time_call(self, function: str, way: str) -> None:
-        self.call(self.x)
-
-
-class Import:
-    """`import softaxis` in a fresh interpreter: what it adds to a bare one."""
-
-    timeout = 120
-    number = 1
-    unit = "ms"
-
-    def setup(self) -> None:
-        import_seconds()  # compiles
-
-    def track_import(self) -> float:
-        return min(import_seconds() for _ in range(20)) * 1e3
+    def track_overhead(self, function: str) -> float:
+        direct, public = overheads(function, rounds=100)
+        return min(public) - min(direct)

@@ -39,7 +39,7 @@ def geometry(
     kept = tuple(i for i in range(len(shape)) if i not in axes)
     strides = [(0,) * len(shape) if a is None else a.strides for a in full]
     reduced = [(0,) * len(kept) if a is None else a.strides for a in by_row]
-    row = _merged([(shape[i], *(s[i] for s in strides)) for i in axes])
+    row = _merged([(shape[i], *(s[i] for s in strides), 0, 0) for i in axes])
     outer = _merged(
         [(shape[i], *(s[i] for s in strides), *(s[j] for s in reduced)) for j, i in enumerate(kept)]
     )
