@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softaxis._axes import Axis
-from softaxis.backend import Backend, declined
+from softaxis.backend import Backend
 
 NDArray = npt.NDArray[Any]
 
@@ -75,9 +75,7 @@ def softmax(
         y = np.empty_like(x)
         if _of_small("softmax", x, y):
             return y
-    if sink is not None:
-        return declined("takes no `sink`")
-    return _engine().softmax(x, axis, where, temperature, dtype, out)
+    return _engine().softmax(x, axis, where, temperature, sink, dtype, out)
 
 
 @backend.implements(dtypes=_FLOATS, min_size=_PAYS)
@@ -102,9 +100,7 @@ def log_softmax(
         y = np.empty_like(x)
         if _of_small("log_softmax", x, y):
             return y
-    if sink is not None:
-        return declined("takes no `sink`")
-    return _engine().log_softmax(x, axis, where, temperature, dtype, out)
+    return _engine().log_softmax(x, axis, where, temperature, sink, dtype, out)
 
 
 @backend.implements(dtypes=_FLOATS, min_size=_PAYS)
@@ -113,10 +109,8 @@ def logsumexp(
     /,
     *,
     axis: Axis,
-    weights: Any = None,
     where: NDArray | None = None,
     keepdims: bool = False,
-    return_sign: bool = False,
     dtype: Any = None,
     out: NDArray | None = None,
 ) -> Any:
@@ -124,15 +118,13 @@ def logsumexp(
     if (
         axis == 1
         and x.size <= _SMALL
-        and weights is where is dtype is out is None
-        and keepdims is return_sign is False
+        and where is dtype is out is None
+        and keepdims is False
         and type(x) is np.ndarray
     ):
         y = np.empty(x.shape[0], x.dtype)
         if _of_small("logsumexp", x, y):
             return y
-    if weights is not None or return_sign:
-        return declined("takes no `weights`, and gives no sign")
     return _engine().logsumexp(x, axis, where, keepdims, dtype, out)
 
 
@@ -142,14 +134,11 @@ def logmeanexp(
     /,
     *,
     axis: Axis,
-    weights: Any = None,
     where: NDArray | None = None,
     keepdims: bool = False,
     dtype: Any = None,
 ) -> Any:
     """logsumexp(x) - log(n)."""
-    if weights is not None:
-        return declined("takes no `weights`")
     return _engine().logsumexp(x, axis, where, keepdims, dtype, None, mean=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import softaxis
-from softaxis._cli import _compare, _doctor, _input, _test
+from softaxis._cli import _compare, _doctor, _input, _test, _warmup
 from softaxis._cli._render import show
 
 EXPLAIN = """Walk through softmax step by step, as on paper.
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     backends.add_argument("--json", action="store_true", help="for machines")
     backends.set_defaults(run=_backends)
-    for command in (_test, _doctor, _compare):
+    for command in (_test, _doctor, _compare, _warmup):
         command.add_parser(commands)
     return parser
 

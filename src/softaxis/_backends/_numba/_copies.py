@@ -94,28 +94,38 @@ def _scatter(job, source, column, first, n, target):
 def fetch(job, source, column, first, n, scratch, lanes):
     """Copy numbers of each row of a unit to lines of the scratch buffer."""
     w = width(scratch)
+    item = size_of(job.like)
+    squared = lanes // w * w
     i = 0
-    while lanes == w and i + w <= n and _run(job, first, i, n) >= w:
+    while squared > 0 and i + w <= n and _run(job, first, i, n) >= w:
         place, stride = _start_and_stride(job, source, column, first + i)
-        load_square(pointer(place, job.like), stride, advance(scratch, i), job.line)
+        for r in range(0, squared, w):
+            square = advance(scratch, r * job.line + i)
+            load_square(pointer(place + r * item, job.like), stride, square, job.line)
         i += w
     for r in range(lanes):
-        place = source + r * size_of(job.like)
-        _gather(job, place, column, first + i, n - i, advance(scratch, r * job.line + i))
+        done = i if r < squared else 0
+        target = advance(scratch, r * job.line + done)
+        _gather(job, source + r * item, column, first + done, n - done, target)
 
 
 @separate
 def flush(job, scratch, column, first, n, target, lanes):
     """Copy lines of the scratch buffer to their rows."""
     w = width(scratch)
+    item = size_of(job.like)
+    squared = lanes // w * w
     i = 0
-    while lanes == w and i + w <= n and _run(job, first, i, n) >= w:
+    while squared > 0 and i + w <= n and _run(job, first, i, n) >= w:
         place, stride = _start_and_stride(job, target, column, first + i)
-        store_square(pointer(place, job.like), stride, advance(scratch, i), job.line)
+        for r in range(0, squared, w):
+            square = advance(scratch, r * job.line + i)
+            store_square(pointer(place + r * item, job.like), stride, square, job.line)
         i += w
     for r in range(lanes):
-        place = target + r * size_of(job.like)
-        _scatter(job, advance(scratch, r * job.line + i), column, first + i, n - i, place)
+        done = i if r < squared else 0
+        source = advance(scratch, r * job.line + done)
+        _scatter(job, source, column, first + done, n - done, target + r * item)
 
 
 @separate

@@ -50,17 +50,29 @@ def _unfit(x: NDArray, axis: Axis, dtype: Any) -> Any:
 
 
 def softmax(
-    x: NDArray, axis: Axis, where: NDArray | None, temperature: Any, dtype: Any, out: NDArray | None
+    x: NDArray,
+    axis: Axis,
+    where: NDArray | None,
+    temperature: Any,
+    sink: Any,
+    dtype: Any,
+    out: NDArray | None,
 ) -> Any:
     """exp(z) / sum(exp(z))."""
-    return _normalized("softmax", 0.0, x, axis, where, temperature, dtype, out)
+    return _normalized("softmax", 0.0, x, axis, where, temperature, sink, dtype, out)
 
 
 def log_softmax(
-    x: NDArray, axis: Axis, where: NDArray | None, temperature: Any, dtype: Any, out: NDArray | None
+    x: NDArray,
+    axis: Axis,
+    where: NDArray | None,
+    temperature: Any,
+    sink: Any,
+    dtype: Any,
+    out: NDArray | None,
 ) -> Any:
     """z - log(sum(exp(z)))."""
-    return _normalized("log_softmax", -inf, x, axis, where, temperature, dtype, out)
+    return _normalized("log_softmax", -inf, x, axis, where, temperature, sink, dtype, out)
 
 
 def _normalized(
@@ -70,16 +82,22 @@ def _normalized(
     axis: Axis,
     where: NDArray | None,
     temperature: Any,
+    sink: Any,
     dtype: Any,
     out: NDArray | None,
 ) -> Any:
     if _unfit(x, axis, dtype) is not None:
         return NotImplemented
-    heat = None
+    if temperature is not None and sink is not None:
+        return declined("takes one of `temperature` and `sink`")
+    heat: Any = None
+    kind: Any = None
     if temperature is not None:
-        heat = _heat(temperature, x, axis)
-        if heat is NotImplemented:
-            return heat
+        heat, kind = _heat(temperature, x, axis), 1
+    if sink is not None:
+        heat, kind = _sunk(sink, x, axis), 1.0
+    if heat is NotImplemented:
+        return heat
     y = out
     if out is None or (out is not x and _overlap(out, x, where)):
         y = np.empty_like(x, subok=False)
@@ -88,7 +106,7 @@ def _normalized(
         getattr(entries, name),
         x,
         as_tuple(axis),
-        None if heat is None else 1,
+        kind,
         c=y,
         mask=None if where is None else np.broadcast_to(where, x.shape),
         fill=fill,
@@ -120,6 +138,15 @@ def _heat(temperature: Any, x: NDArray, axis: Axis) -> Any:
     return np.broadcast_to(heat, reduced_shape(x.shape, axis))
 
 
+def _sunk(sink: Any, x: NDArray, axis: Axis) -> Any:
+    """Return a sink for each row, as the dtype of computation holds it."""
+    with np.errstate(all="ignore"):
+        own = np.asarray(sink).astype(WORKING[x.dtype.char]).astype(np.float64)
+    if not np.isfinite(own).all():
+        return declined("takes a `sink` that is finite")
+    return np.broadcast_to(own, reduced_shape(x.shape, axis))
+
+
 def logsumexp(
     x: NDArray,
     axis: Axis,
@@ -132,17 +159,21 @@ def logsumexp(
     """m + log(sum(exp(x - m)))."""
     if _unfit(x, axis, dtype) is not None:
         return NotImplemented
-    if mean and where is not None:
-        return declined("takes no `where`")
     held = np.dtype(np.float64) if x.dtype.char == "e" else x.dtype  # float16 is rounded once
     y = np.empty(reduced_shape(x.shape, axis), held)
-    n = float(x.size // max(1, y.size)) if mean else 0.0
+    n = float(x.size // y.size) if mean else 0.0
+    mask = None if where is None else np.broadcast_to(where, x.shape)
+    members = None
+    if mean and mask is not None:
+        n = -1.0
+        members = np.asarray(np.add.reduce(mask, axis=as_tuple(axis), dtype=np.float64))
     launch(
         entries.logsumexp,
         x,
         as_tuple(axis),
         (LIKE[held.char], n),
-        mask=None if where is None else np.broadcast_to(where, x.shape),
+        mask=mask,
+        p=members,
         q=y,
     )
     with np.errstate(all="ignore"):

@@ -1,9 +1,9 @@
 """The compiled functions: one for each kernel, and some more for small arrays.
 
-A function computes units `start` to `stop` of a job; of long rows, `stage` and the chunks `begin`
-to `end` say what. They release the GIL. `scratch` and `notes` are addresses of memory that is
-theirs alone, but for the notes of a stage. Those for small arrays take contiguous arrays of two
-dimensions, and return False where rows are too long for them.
+A function computes units `start` to `stop` of a job, alone or, where `team` is not 0, together
+with other threads that were called with the same. `scratch` and `notes` are addresses of memory
+that is theirs alone; a team shares its notes. They release the GIL. Those for small arrays take
+contiguous arrays of two dimensions, and return False where rows are too long for them.
 """
 
 from __future__ import annotations
@@ -20,29 +20,27 @@ _entry = compiled(nogil=True, error_model="numpy", _nrt=False)
 
 
 @_entry
-def softmax(job, start, stop, stage, begin, end, scratch, notes):
+def softmax(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(normalizers.softmax_short, job, start, stop, scratch)
     else:
         walk_long(
-            normalizers.reduce_sums,
-            normalizers.merge_sums,
+            normalizers.softmax_reduce,
+            normalizers.softmax_merge,
             None,
             None,
             normalizers.softmax_finish,
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )
 
 
 @_entry
-def log_softmax(job, start, stop, stage, begin, end, scratch, notes):
+def log_softmax(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(normalizers.log_softmax_short, job, start, stop, scratch)
     else:
@@ -55,16 +53,14 @@ def log_softmax(job, start, stop, stage, begin, end, scratch, notes):
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )
 
 
 @_entry
-def logsumexp(job, start, stop, stage, begin, end, scratch, notes):
+def logsumexp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(reductions.short, job, start, stop, scratch)
     else:
@@ -77,16 +73,14 @@ def logsumexp(job, start, stop, stage, begin, end, scratch, notes):
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )
 
 
 @_entry
-def cross_entropy(job, start, stop, stage, begin, end, scratch, notes):
+def cross_entropy(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(losses.loss_short, job, start, stop, scratch)
     else:
@@ -99,16 +93,14 @@ def cross_entropy(job, start, stop, stage, begin, end, scratch, notes):
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )
 
 
 @_entry
-def cross_entropy_and_grad(job, start, stop, stage, begin, end, scratch, notes):
+def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(losses.gradient_short, job, start, stop, scratch)
     else:
@@ -121,16 +113,14 @@ def cross_entropy_and_grad(job, start, stop, stage, begin, end, scratch, notes):
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )
 
 
 @_entry
-def softmax_vjp(job, start, stop, stage, begin, end, scratch, notes):
+def softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(gradients.softmax_short, job, start, stop, scratch)
     else:
@@ -143,16 +133,14 @@ def softmax_vjp(job, start, stop, stage, begin, end, scratch, notes):
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )
 
 
 @_entry
-def log_softmax_vjp(job, start, stop, stage, begin, end, scratch, notes):
+def log_softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(gradients.log_softmax_short, job, start, stop, scratch)
     else:
@@ -165,9 +153,7 @@ def log_softmax_vjp(job, start, stop, stage, begin, end, scratch, notes):
             job,
             start,
             stop,
-            stage,
-            begin,
-            end,
+            team,
             scratch,
             notes,
         )

@@ -15,8 +15,10 @@ Dimension = tuple[int, ...]
 class Geometry(NamedTuple):
     """The tables, and what they amount to."""
 
-    outer: NDArray
-    row: NDArray
+    table: NDArray
+    """Of the dimensions of the rows' places, and then of those that rows run along."""
+    outer: int
+    """How many of the former there are."""
     rows: int
     length: int
     direct: bool
@@ -54,8 +56,8 @@ def geometry(
                 tiled = True
                 break
     return Geometry(
-        np.array(outer, np.int64),
-        np.array(row, np.int64),
+        np.array(outer + row, np.int64),
+        len(outer),
         _product(outer),
         _product(row),
         direct,

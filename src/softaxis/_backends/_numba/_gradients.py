@@ -84,7 +84,7 @@ def softmax_short(a, b, s, c, n, p, q, extra, past):
 
 
 @separate
-def softmax_reduce(a, b, n, first, p, extra, row, chunk):
+def softmax_reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     m = row_max(a, n)
     write(chunk, 0, float(m))
     write(chunk, 1, float(_top(a, b, n, m)))
@@ -104,8 +104,8 @@ def softmax_merge(row, chunk, chunks, n, p, q, like, extra):
 
 
 @separate
-def softmax_again(a, b, n, first, p, extra, row, chunk):
-    write(chunk, 0, _dot(a, b, n, read(row, 0)))
+def softmax_again(a, b, c, n, first, p, extra, row, chunk, keep):
+    write(chunk, 2, _dot(a, b, n, read(row, 0)))
 
 
 @inlined
@@ -124,11 +124,11 @@ def _added(chunk, chunks, slot):
 
 @separate
 def softmax_settle(row, chunk, chunks, n, p, q, like, extra):
-    write(row, 1, _added(chunk, chunks, 0))
+    write(row, 1, _added(chunk, chunks, 2))
 
 
 @separate
-def softmax_finish(a, b, c, n, first, p, extra, row, past):
+def softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
     _softmax_out(a, b, c, n, read(row, 0), read(row, 1))
 
 
@@ -199,7 +199,7 @@ def log_softmax_short(a, b, s, c, n, p, q, extra, past):
 
 
 @separate
-def log_softmax_reduce(a, b, n, first, p, extra, row, chunk):
+def log_softmax_reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     others, likely, k = _log_sums(a, b, n)
     write(chunk, 0, others)
     write(chunk, 1, likely)
@@ -213,5 +213,5 @@ def log_softmax_merge(row, chunk, chunks, n, p, q, like, extra):
 
 
 @separate
-def log_softmax_finish(a, b, c, n, first, p, extra, row, past):
+def log_softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
     _log_chunk(a, b, c, n, read(row, 0), read(row, 1), int(read(row, 2)))

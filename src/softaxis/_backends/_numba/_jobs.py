@@ -11,8 +11,8 @@ from softaxis._backends._numba._rows import inlined
 class Job(NamedTuple):
     """What a kernel is told: plain numbers, so that it is compiled once for each dtype.
 
-    What is computed in one go is a *unit*: one row, or a tile, which is as many neighbouring rows
-    as a vector has lanes. An address is 0 where there is no such array.
+    What is computed in one go is a *unit*: one row, or a tile of some neighbouring rows, a multiple
+    of the lanes of a vector. An address is 0 where there is no such array.
     """
 
     like: Any
@@ -44,6 +44,8 @@ class Job(NamedTuple):
     """What is written where the mask leaves something out."""
     past: bool
     """Whether the result goes past the caches."""
+    keep: bool
+    """Whether a row and its result fit in a cache, so that exponentials are kept there."""
     extra: Any
     """What else the kernel wants to know."""
 

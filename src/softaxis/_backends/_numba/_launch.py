@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from llvmlite.binding import get_host_cpu_features
 from softaxis._backends._numba._geometry import Geometry, geometry
 from softaxis._backends._numba._jobs import Job
 from softaxis._backends._numba._rows import SLOTS
-from softaxis._backends._numba._walk import CHUNK
+from softaxis._backends._numba._walk import CHUNK, TEAM
 from softaxis._threads import get_num_threads, share
 
 NDArray = npt.NDArray[Any]
@@ -28,6 +28,10 @@ _GRAIN = 1 << 15
 """Numbers that one more thread has to have to pay for the time it takes to wake it."""
 _PARTS = 4
 """Parts for each thread, where there is enough to do: a thread that is held up gets fewer."""
+_TILE = 1 << 16
+"""Numbers that a tile may have, of a chunk."""
+_KEPT = 1 << 19
+"""Bytes of a row that stay in a core's cache, and its result beside it."""
 _PAST = 1 << 25
 """Bytes of a result from which on it goes past the caches, which it would only fill."""
 
@@ -57,81 +61,90 @@ def launch(
 
     `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`.
     """
+    kind = a.dtype.char
     g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
     direct = g.direct and mask is None
-    lanes = _LANES[a.dtype.char] if g.tiled and not direct else 1
+    lanes = _lanes(kind, g.length) if g.tiled and not direct else 1
     chunks = -(-g.length // CHUNK)
+    past = c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
+    table = address(g.table)
     job = Job(
-        LIKE[a.dtype.char],
+        LIKE[kind],
         address(a),
         address(b),
         address(c),
         address(mask),
         address(p),
         address(q),
-        address(g.outer),
-        len(g.outer),
-        address(g.row),
-        len(g.row),
+        table,
+        g.outer,
+        table + g.outer * g.table.strides[0],
+        len(g.table) - g.outer,
         g.length,
         chunks,
         direct,
         lanes,
-        _line(min(g.length, CHUNK), _LANES[a.dtype.char]),
+        _line(min(g.length, CHUNK), _LANES[kind]),
         fill,
-        c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g),
+        past,
+        kind != "e" and g.length * a.itemsize <= _KEPT,
         extra,
     )
-    inner = int(g.outer[-1, 0])
+    inner = int(g.table[g.outer - 1, 0])
     units = g.rows // inner * -(-inner // lanes)
     threads = max(1, min(get_num_threads(), a.size // _GRAIN))
-    notes = lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
-    if chunks > 1 and threads > 1 and units < _PARTS * threads:
-        _by_stages(kernel, job, units, threads, np.zeros(units * notes))
-        return
-    cut = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1) if threads > 1 else 1
-    parts = [(i, j, -1, 0, chunks) for i, j in _cut(units, cut)]
-    _run(kernel, job, parts, threads, notes)
+    lines = 0 if direct and kind != "e" and not past else lanes * (1 if b is None else 2)
+    room = lines * job.line, lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
+    if threads == 1:
+        scratch, notes = _memory(*room)
+        kernel(job, 0, units, 0, address(scratch), address(notes))
+    elif chunks > 1 and units < _PARTS * threads:
+        _together(kernel, job, units, threads, room)
+    else:
+        parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
+        _apart(kernel, job, _cut(units, parts), threads, room)
 
 
-def _by_stages(
-    kernel: Callable[..., Any], job: Job, units: int, threads: int, notes: NDArray
+def _together(
+    kernel: Callable[..., Any], job: Job, units: int, threads: int, room: tuple[int, int]
 ) -> None:
-    """Let threads share the chunks of a few long rows: they agree after every step."""
-    for stage in range(5):
-        spread = stage in (0, 2, 4)
-        chunks = _cut(job.chunks, _PARTS * threads) if spread else [(0, job.chunks)]
-        parts = [(0, units, stage, i, j) for i, j in chunks]
-        _run(kernel, job, parts, threads if spread else 1, 0, notes)
+    """Let threads share the chunks of a few long rows."""
+    counters = np.zeros(3 * TEAM, np.uint8)
+    notes = np.empty(units * room[1])
+    team, shared = address(counters), address(notes)
+
+    def part(_: int) -> None:
+        scratch, _none = _memory(room[0], 0)
+        kernel(job, 0, units, team, address(scratch), shared)
+
+    share(part, [(i,) for i in range(threads)], threads)
 
 
-def _run(
+def _apart(
     kernel: Callable[..., Any],
     job: Job,
-    parts: Sequence[tuple[int, ...]],
+    parts: list[tuple[int, int]],
     threads: int,
-    notes: int,
-    shared: NDArray | None = None,
+    room: tuple[int, int],
 ) -> None:
-    """Run a kernel on every part, with memory of its own for each thread."""
-    lines = job.lanes * (1 if job.b == 0 else 2)
-    spare = [_memory(lines * job.line, notes) for _ in range(min(threads, len(parts)))]
+    """Let threads take some units at a time; each has memory of its own."""
+    spare = [_memory(*room) for _ in range(min(threads, len(parts)))]
 
-    def part(*numbers: int) -> None:
-        scratch, own = memory = spare.pop()
-        kernel(job, *numbers, address(scratch), address(own if shared is None else shared))
+    def part(start: int, stop: int) -> None:
+        scratch, notes = memory = spare.pop()
+        kernel(job, start, stop, 0, address(scratch), address(notes))
         spare.append(memory)
 
-    if len(parts) == 1:
-        part(*parts[0])
-    else:
-        share(part, parts, threads)
+    share(part, parts, threads)
 
 
-def _memory(numbers: int, notes: int) -> tuple[NDArray, NDArray]:
+def _memory(numbers: int, notes: int) -> tuple[NDArray | None, NDArray | None]:
     """Return a scratch buffer that begins at a multiple of 64 bytes, and room for notes."""
-    whole = np.empty(numbers * 8 + 64, np.uint8)
-    return whole[-address(whole) % 64 :], np.empty(notes)
+    scratch = None
+    if numbers:
+        whole = np.empty(numbers * 8 + 64, np.uint8)
+        scratch = whole[-address(whole) % 64 :]
+    return scratch, np.empty(notes) if notes else None
 
 
 def _line(n: int, lanes: int) -> int:
@@ -139,9 +152,15 @@ def _line(n: int, lanes: int) -> int:
     return (n // lanes + 2 | 1) * lanes
 
 
+def _lanes(kind: str, n: int) -> int:
+    """Return how many rows a tile has: the more of them, the more of a cache line is used."""
+    lanes = _LANES[kind]
+    return lanes * max(1, min(4, _TILE // (lanes * min(n, CHUNK))))
+
+
 def _is_aligned(c: NDArray, g: Geometry) -> bool:
     """Whether every row begins at a multiple of 16 bytes."""
-    begins = (address(c), *g.outer[:, 3])
+    begins = (address(c), *g.table[: g.outer, 3])
     return all(int(x) % 16 == 0 for x in begins)
 
 

@@ -13,7 +13,7 @@ from the other classes. A row whose label is `ignored` is 0, whatever it holds.
 
 from __future__ import annotations
 
-from math import exp, inf
+from math import exp, inf, nan
 from typing import Any, NamedTuple
 
 from softaxis._backends._numba._copies import ZERO
@@ -71,9 +71,18 @@ class Row(NamedTuple):
 
 
 @inlined
+def _label(p, terms, n):
+    """Return the label of a row; -1 where it names no class and is not the one to ignore."""
+    y = read_index(p)
+    return y if y == terms.ignored or 0 <= y < n else -1
+
+
+@inlined
 def _weight(terms, y):
     """(1 - s) w_y."""
     kept = 1.0 - terms.smoothing
+    if y < 0:
+        return nan
     if terms.weights == 0:
         return kept
     return kept * read(scratch_pointer(terms.weights, terms.like), y)
@@ -121,11 +130,11 @@ def _loss(row, terms, y, n):
 @inlined
 def _gradient(row, terms, y, a, c, n, first, classes, past):
     """Write the gradient of a chunk of a row."""
-    if y == terms.ignored:
-        zero = filled(c, 0.0)
+    if y == terms.ignored or y < 0:
+        same = filled(c, 0.0 if y == terms.ignored else nan)
         i = 0
         while i < n:
-            put(c, i, n, zero, False)
+            put(c, i, n, same, False)
             i += width(c)
         return
     s = row.k + row.rest
@@ -135,7 +144,8 @@ def _gradient(row, terms, y, a, c, n, first, classes, past):
     others = (row.k - 1.0 + row.rest) / s
     mass = v + b * (classes - 1.0)
     if b == 0.0:
-        exps_times(a, c, n, row.m, None, (mass + pull) / s * terms.scale, past)
+        factor = (mass + pull) / s * terms.scale * unscaled(a)
+        exps_times(a, c, n, row.m, None, factor, past)
     else:
         _smoothed(a, c, n, row.m, s, mass + pull, b, others, terms.scale)
     if first <= y < first + n:
@@ -168,12 +178,15 @@ def _smoothed(a, c, n, m, s, mass, b, others, scale):
 
 @inlined
 def _short(a, n, p, q, terms):
-    y = read_index(p)
+    y = _label(p, terms, n)
     m = row_max(a, n)
     k, rest = sums(a, n, shift_of(m), None)
     m = float(shift_of(m))
     z_sum = _sum_of_differences(a, n, m) if terms.smoothing != 0.0 else 0.0
-    row = Row(m, k, rest, float(read(a, y)) if y != terms.ignored else 0.0, z_sum)
+    x = nan  # of a label that names no class
+    if y >= 0:
+        x = float(read(a, y))
+    row = Row(m, k, rest, x, z_sum)
     loss = 0.0 if y == terms.ignored else _loss(row, terms, y, n)
     write(pointer(q, 0.0), 0, loss)
     return row, y
@@ -191,7 +204,7 @@ def gradient_short(a, b, s, c, n, p, q, terms, past):
 
 
 @separate
-def reduce(a, b, n, first, p, terms, row, chunk):
+def reduce(a, b, c, n, first, p, terms, row, chunk, keep):
     y = read_index(p)
     m = row_max(a, n)
     k, rest = sums(a, n, shift_of(m), None)
@@ -217,7 +230,7 @@ def merge(row, chunk, chunks, n, p, q, like, terms):
     write(row, 1, k)
     write(row, 2, rest)
     write(row, 4, z_sum)
-    y = read_index(p)
+    y = _label(p, terms, n)
     loss = 0.0 if y == terms.ignored else _loss(_known(row), terms, y, n)
     write(pointer(q, 0.0), 0, loss)
     write(row, 5, float(n))
@@ -229,6 +242,7 @@ def _known(row):
 
 
 @separate
-def gradient_finish(a, b, c, n, first, p, terms, row, past):
+def gradient_finish(a, b, c, n, first, p, terms, row, chunk, keep, past):
     classes = int(read(row, 5))
-    _gradient(_known(row), terms, read_index(p), a, c, n, first, classes, past)
+    y = _label(p, terms, classes)
+    _gradient(_known(row), terms, y, a, c, n, first, classes, past)

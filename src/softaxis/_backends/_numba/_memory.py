@@ -355,3 +355,25 @@ def scratch_pointer(typingctx, address, like):
         return builder.inttoptr(args[0], context.get_value_type(found))
 
     return found(address, like), codegen
+
+
+@intrinsic
+def claim(typingctx, address):
+    """Add 1 to the integer at an address that threads share, and return what was there."""
+
+    def codegen(context, builder, sig, args):
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
+
+    return types.int64(address), codegen
+
+
+@intrinsic
+def peek(typingctx, address):
+    """Return the integer at an address that threads share."""
+
+    def codegen(context, builder, sig, args):
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(address), codegen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, isnan, log, log1p
+from math import inf, isnan, log, log1p, nan
 
 from softaxis._backends._numba._memory import pointer, read, write
 from softaxis._backends._numba._normalizers import joined
@@ -18,9 +18,16 @@ from softaxis._backends._numba._rows import (
 
 
 @inlined
-def _value(m, k, rest, n):
-    """The logarithm of the sum over n, n being 0 for a sum that is not divided."""
-    if n == 0.0:
+def _members(extra, p):
+    """Return what the sum is divided by, 0 for nothing; where it differs by row, it is at `p`."""
+    return read(pointer(p, 0.0), 0) if extra[1] < 0.0 else extra[1]
+
+
+@inlined
+def _value(m, k, rest, n, mean):
+    if mean != 0.0 and n == 0.0:
+        return nan  # of a row that is masked entirely
+    if mean == 0.0:
         return shift_of(m) + log_sum(k, rest)
     return shift_of(m) + (log(k / n) + log1p(rest / k) if k > 0.0 else log_sum(k, rest))
 
@@ -34,22 +41,22 @@ def _has_nan(a, n):
 
 
 @inlined
-def _written(q, like, m, k, rest, mean, nan):
-    """+inf decides a row unless NaN is in it too, and only then is the sum of no use."""
-    y = inf if m == inf and not nan else _value(m, k, rest, mean)
-    write(pointer(q, like), 0, y)
+def _written(p, q, extra, m, k, rest, spoilt):
+    """+inf decides a row, unless NaN is in it too."""
+    n = _members(extra, p)
+    y = inf if m == inf and not spoilt else _value(m, k, rest, n, extra[1])
+    write(pointer(q, extra[0]), 0, y)
 
 
 @separate
 def short(a, b, s, c, n, p, q, extra, past):
-    like, mean = extra
     m = float(row_max(a, n))
     k, rest = sums(a, n, shift_of(m), None)
-    _written(q, like, m, k, rest, mean, m == inf and _has_nan(a, n))
+    _written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
 
 
 @separate
-def reduce(a, b, n, first, p, extra, row, chunk):
+def reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     m = float(row_max(a, n))
     k, rest = sums(a, n, shift_of(m), None)
     write(chunk, 0, m)
@@ -61,7 +68,7 @@ def reduce(a, b, n, first, p, extra, row, chunk):
 @separate
 def merge(row, chunk, chunks, n, p, q, like, extra):
     m, k, rest = joined(chunk, chunks, None)
-    nan = False
+    spoilt = False
     for i in range(chunks):
-        nan = nan or read(chunk, i * SLOTS + 3) != 0.0
-    _written(q, extra[0], m, k, rest, extra[1], nan)
+        spoilt = spoilt or read(chunk, i * SLOTS + 3) != 0.0
+    _written(p, q, extra, m, k, rest, spoilt)

@@ -156,6 +156,81 @@ def exps(p, q, n, m, t):
 
 
 @inlined
+def four(p, n):
+    """Return all numbers of a row that is no longer than four vectors; -inf fills them up."""
+    w = width(p)
+    return (
+        load_part(p, 0, n, -inf),
+        load_part(p, w, n - w, -inf),
+        load_part(p, 2 * w, n - 2 * w, -inf),
+        load_part(p, 3 * w, n - 3 * w, -inf),
+    )
+
+
+@inlined
+def put_four(c, n, x0, x1, x2, x3):
+    """Store them."""
+    w = width(c)
+    store_part(c, 0, x0, n)
+    store_part(c, w, x1, n - w)
+    store_part(c, 2 * w, x2, n - 2 * w)
+    store_part(c, 3 * w, x3, n - 3 * w)
+
+
+@inlined
+def softmax_four(p, c, n):
+    """Compute softmax of such a row without a detour through memory."""
+    x0, x1, x2, x3 = four(p, n)
+    shift = filled(p, shift_of(largest(maximum(maximum(x0, x1), maximum(x2, x3)))))
+    e0, e1 = exp_scaled(x0 - shift), exp_scaled(x1 - shift)
+    e2, e3 = exp_scaled(x2 - shift), exp_scaled(x3 - shift)
+    zero = nothing(p)
+    high, low = gathered(zero, zero, (e0 + e1) + (e2 + e3))
+    factor = filled(p, 1.0 / (total(high) + total(low)))
+    put_four(c, n, e0 * factor, e1 * factor, e2 * factor, e3 * factor)
+
+
+@inlined
+def log_softmax_four(p, c, n):
+    """Compute log_softmax of such a row without a detour through memory."""
+    x0, x1, x2, x3 = four(p, n)
+    shift = filled(p, shift_of(largest(maximum(maximum(x0, x1), maximum(x2, x3)))))
+    zero = filled(p, 0.0)
+    z0, z1, z2, z3 = x0 - shift, x1 - shift, x2 - shift, x3 - shift
+    k = count(equal(z0, zero)) + count(equal(z1, zero))
+    k += count(equal(z2, zero)) + count(equal(z3, zero))
+    e0, e1 = _below(z0, exp_scaled(z0), zero), _below(z1, exp_scaled(z1), zero)
+    e2, e3 = _below(z2, exp_scaled(z2), zero), _below(z3, exp_scaled(z3), zero)
+    none = nothing(p)
+    high, low = gathered(none, none, (e0 + e1) + (e2 + e3))
+    rest = (total(high) + total(low)) * unscaled(p)
+    less = filled(p, log_sum(float(k), rest))
+    put_four(c, n, z0 - less, z1 - less, z2 - less, z3 - less)
+
+
+@inlined
+def exp_sum(p, n, m, t):
+    """Return the sum that `exps` returns, and store nothing."""
+    w = width(p)
+    shift = filled(p, m)
+    high = nothing(p)
+    low = high
+    i = 0
+    while i + 4 * w <= n:
+        a = exp_scaled(shifted(load(p, i), shift, t))
+        b = exp_scaled(shifted(load(p, i + w), shift, t))
+        c = exp_scaled(shifted(load(p, i + 2 * w), shift, t))
+        d = exp_scaled(shifted(load(p, i + 3 * w), shift, t))
+        high, low = gathered(high, low, (a + b) + (c + d))
+        i += 4 * w
+    while i < n:
+        a = exp_scaled(shifted(load_part(p, i, n - i, -inf), shift, t))
+        high, low = gathered(high, low, a)
+        i += w
+    return total(high) + total(low)
+
+
+@inlined
 def _below(z, e, zero):
     """What of exp(z) belongs to the sum without the maxima."""
     return select(equal(z, zero), zero, e)
@@ -231,14 +306,38 @@ def scale(q, c, n, factor, past):
 
 
 @inlined
+def scale_twice(q, c, n, first, second):
+    """c = (q first) second, for factors whose product is too small for its dtype."""
+    firsts = filled(q, first)
+    seconds = filled(q, second)
+    i = 0
+    while i < n:
+        put(c, i, n, get(q, i, n, 0.0) * firsts * seconds, False)
+        i += width(q)
+
+
+@inlined
 def exps_times(p, c, n, m, t, factor, past):
-    """c = exp((x - m) / t) factor, the scale of exp taken out of the factor."""
+    """c = (2**BIAS exp((x - m) / t)) factor."""
     shift = filled(p, m)
-    factors = filled(p, factor * unscaled(p))
+    factors = filled(p, factor)
     i = 0
     while i < n:
         z = shifted(get(p, i, n, 0.0), shift, t)
         put(c, i, n, exp_scaled(z) * factors, past)
+        i += width(p)
+
+
+@inlined
+def exps_times_twice(p, c, n, m, t, first, second):
+    """c = (2**BIAS exp((x - m) / t) first) second."""
+    shift = filled(p, m)
+    firsts = filled(p, first)
+    seconds = filled(p, second)
+    i = 0
+    while i < n:
+        z = shifted(get(p, i, n, 0.0), shift, t)
+        put(c, i, n, exp_scaled(z) * firsts * seconds, False)
         i += width(p)
 
 

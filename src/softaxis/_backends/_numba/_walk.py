@@ -14,11 +14,15 @@ from numba.extending import overload
 
 from softaxis._backends._numba._copies import SIZE, ZERO, A, B, C, P, Q, cover, entry, fetch, flush
 from softaxis._backends._numba._jobs import of_row, unit_of
-from softaxis._backends._numba._memory import advance, pointer, scratch_pointer
+from softaxis._backends._numba._memory import advance, claim, peek, pointer, scratch_pointer
 from softaxis._backends._numba._rows import INLINED, SLOTS, inlined, separate
 
 CHUNK = 4096
 """Numbers that are summed at a time: longer rows are cut, however many threads there are."""
+GROUP = 4
+"""Chunks that a thread takes at a time."""
+TEAM = 256
+"""Bytes of the two counters of a step, far enough from each other."""
 
 
 def buffer(c, scratch, past):
@@ -118,7 +122,7 @@ def _per_row(job):
 
 
 @separate
-def _note(reduce, job, unit, begin, end, scratch, notes):
+def _note(reduce, job, unit, begin, end, scratch, notes, keep):
     one, two = _lines(job, scratch)
     for j in range(begin, end):
         first = j * CHUNK
@@ -126,8 +130,9 @@ def _note(reduce, job, unit, begin, end, scratch, notes):
         if job.direct:
             a = advance(pointer(unit.a, job.like), first)
             b = advance(pointer(unit.b, job.like), first)
+            c = buffer(advance(pointer(unit.c, job.like), first), one, not keep)
             chunk = advance(notes, (j + 1) * SLOTS)
-            reduce(a, b, n, first, unit.p, job.extra, notes, chunk)
+            reduce(a, b, c, n, first, unit.p, job.extra, notes, chunk, keep)
             continue
         _bring(job, unit, first, n, scratch)
         for r in range(unit.lanes):
@@ -135,7 +140,7 @@ def _note(reduce, job, unit, begin, end, scratch, notes):
             row = advance(notes, r * _per_row(job))
             chunk = advance(row, (j + 1) * SLOTS)
             x, y = advance(one, r * job.line), advance(two, r * job.line)
-            reduce(x, y, n, first, p, job.extra, row, chunk)
+            reduce(x, y, x, n, first, p, job.extra, row, chunk, False)
 
 
 @separate
@@ -147,7 +152,7 @@ def _join(merge, job, unit, notes):
 
 
 @separate
-def _make(finish, job, unit, begin, end, scratch, notes):
+def _make(finish, job, unit, begin, end, scratch, notes, keep):
     one, two = _lines(job, scratch)
     for j in range(begin, end):
         first = j * CHUNK
@@ -156,39 +161,86 @@ def _make(finish, job, unit, begin, end, scratch, notes):
             a = advance(pointer(unit.a, job.like), first)
             b = advance(pointer(unit.b, job.like), first)
             c = advance(pointer(unit.c, job.like), first)
-            finish(a, b, c, n, first, unit.p, job.extra, notes, job.past)
+            chunk = advance(notes, (j + 1) * SLOTS)
+            finish(a, b, c, n, first, unit.p, job.extra, notes, chunk, keep, job.past)
             continue
         _bring(job, unit, first, n, scratch)
         for r in range(unit.lanes):
             p, _ = of_row(job, unit, r)
             row = advance(notes, r * _per_row(job))
+            chunk = advance(row, (j + 1) * SLOTS)
             x, y = advance(one, r * job.line), advance(two, r * job.line)
-            finish(x, y, x, n, first, p, job.extra, row, False)
+            finish(x, y, x, n, first, p, job.extra, row, chunk, False, False)
         _put_back(job, unit, first, n, scratch)
 
 
 @inlined
-def walk_long(
-    reduce, merge, again, settle, finish, job, start, stop, stage, begin, end, scratch, notes
-):
-    """Take the steps of long rows: all of them, or one, for some chunks of every unit.
+def walk_long(reduce, merge, again, settle, finish, job, start, stop, team, scratch, notes):
+    """Compute units of longer rows: alone, or chunk by chunk together with other threads.
 
-    `stage` is -1 for all; the notes of one unit follow those of the other where it is not.
+    `team` is the address of what those have in common, or 0.
     """
-    per_unit = job.lanes * _per_row(job)
+    if team != 0:
+        _walk_together(reduce, merge, again, settle, finish, job, stop, team, scratch, notes)
+        return
+    noted = pointer(notes, 0.0)
     for i in range(start, stop):
         unit = unit_of(job, i)
-        noted = pointer(notes, 0.0)
-        if stage >= 0:
-            noted = advance(noted, i * per_unit)
-        if stage < 0 or stage == 0:
-            _note(reduce, job, unit, begin, end, scratch, noted)
-        if stage < 0 or stage == 1:
-            _join(merge, job, unit, noted)
+        _note(reduce, job, unit, ZERO, job.chunks, scratch, noted, job.keep)
+        _join(merge, job, unit, noted)
         if again is not None:
-            if stage < 0 or stage == 2:
-                _note(again, job, unit, begin, end, scratch, noted)
-            if stage < 0 or stage == 3:
-                _join(settle, job, unit, noted)
-        if finish is not None and (stage < 0 or stage == 4):
-            _make(finish, job, unit, begin, end, scratch, noted)
+            _note(again, job, unit, ZERO, job.chunks, scratch, noted, False)
+            _join(settle, job, unit, noted)
+        if finish is not None:
+            _make(finish, job, unit, ZERO, job.chunks, scratch, noted, job.keep)
+
+
+@inlined
+def _walk_together(reduce, merge, again, settle, finish, job, units, team, scratch, notes):
+    """Take chunks as long as there are any, and wait for the others' before the next step.
+
+    What joins the notes is done by every thread: each writes the same.
+    """
+    _share_notes(reduce, job, units, team, scratch, notes)
+    for i in range(units):
+        _join(merge, job, unit_of(job, i), _notes_of(job, notes, i))
+    if again is not None:
+        _share_notes(again, job, units, team + TEAM, scratch, notes)
+        for i in range(units):
+            _join(settle, job, unit_of(job, i), _notes_of(job, notes, i))
+    if finish is not None:
+        _share_results(finish, job, units, team + 2 * TEAM, scratch, notes)
+
+
+@inlined
+def _notes_of(job, notes, i):
+    return advance(pointer(notes, 0.0), i * job.lanes * _per_row(job))
+
+
+@inlined
+def _share_notes(reduce, job, units, team, scratch, notes):
+    """Note chunks of every unit: two counters say which are taken, and how many are done."""
+    groups = (job.chunks + GROUP - 1) // GROUP
+    j = claim(team)
+    while j < groups:
+        begin, end = j * GROUP, min(job.chunks, (j + 1) * GROUP)
+        for i in range(units):
+            noted = _notes_of(job, notes, i)
+            _note(reduce, job, unit_of(job, i), begin, end, scratch, noted, False)
+        claim(team + TEAM // 2)
+        j = claim(team)
+    while peek(team + TEAM // 2) < groups:
+        pass
+
+
+@inlined
+def _share_results(finish, job, units, team, scratch, notes):
+    """Make chunks of every unit's result; whoever called has to wait for all of them."""
+    groups = (job.chunks + GROUP - 1) // GROUP
+    j = claim(team)
+    while j < groups:
+        begin, end = j * GROUP, min(job.chunks, (j + 1) * GROUP)
+        for i in range(units):
+            noted = _notes_of(job, notes, i)
+            _make(finish, job, unit_of(job, i), begin, end, scratch, noted, False)
+        j = claim(team)
