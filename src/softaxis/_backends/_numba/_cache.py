@@ -44,11 +44,15 @@ def cache_folder() -> Path | None:
     return None
 
 
+_NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py")
+
+
 def _fingerprint() -> str:
     """Return what changes with the source of any kernel."""
     digest = sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+        if path.name not in _NOT_COMPILED:
+            digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._numba import _entries as entries
@@ -29,11 +31,23 @@ _SMALL = {
 def small(name: str) -> Any:
     """Return the compiled function for small arrays, which takes no others than it was made for."""
     function = _SMALL[name]
-    for scalar in (types.float32, types.float64):
-        matrix = types.Array(scalar, 2, "C")
-        function.compile((matrix, types.Array(scalar, 1, "C") if name == "logsumexp" else matrix))
-    function.disable_compile()
+    with global_compiler_lock:
+        if function.signatures:  # another thread was here before
+            return function
+        for scalar in (types.float32, types.float64):
+            matrix = types.Array(scalar, 2, "C")
+            result = types.Array(scalar, 1, "C") if name == "logsumexp" else matrix
+            function.compile((matrix, result))
+        function.disable_compile()
     return function
+
+
+if hasattr(os, "register_at_fork"):  # nobody else compiles while a process forks
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 _DIRECTION = "takes one or more axes of an array that is not empty"
