@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.append(str(Path(__file__).parents[1] / "asv_benchmarks"))  # for the page of speeds
 
 import softaxis
 
@@ -19,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
     "mathml",
+    "performance",  # the page of speeds, from what was recorded
     "softaxis_docs",  # the figures and tables that are computed while the site is built
 ]
 exclude_patterns = ["_build"]

@@ -19,8 +19,8 @@ _PAYS = 1 << 17
 """Elements from which on it is worth to import numba, and to wake threads: docs/performance."""
 
 
-_SMALL = 1 << 16
-"""Elements of an array of plain rows that one thread computes in one call."""
+_SMALL = 1 << 18
+"""Elements up to which one thread computes plain rows sooner than two can be told to."""
 
 
 def _engine() -> Any:

@@ -19,8 +19,6 @@ from softaxis.backend import declined
 
 NDArray = npt.NDArray[Any]
 
-SMALL = 1 << 16
-"""Elements of an array of plain rows that are computed by one thread, in one call."""
 _SMALL = {
     "softmax": entries.softmax_small,
     "log_softmax": entries.log_softmax_small,

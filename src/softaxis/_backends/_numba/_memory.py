@@ -133,10 +133,10 @@ def store_past(typingctx, p, i, x):
 
 
 def _first_lanes(builder, vector, n):
-    """The mask of the first n lanes."""
-    lane = ir.IntType(64)
+    """The mask of the first n lanes, n being far from the limits of 32 bits."""
+    lane = ir.IntType(32)
     lanes = ir.Constant(ir.VectorType(lane, vector.width), list(range(vector.width)))
-    return builder.icmp_signed("<", lanes, spread(builder, n, vector.width))
+    return builder.icmp_signed("<", lanes, spread(builder, builder.trunc(n, lane), vector.width))
 
 
 def _masked_place(builder, p, args, lanes, action):

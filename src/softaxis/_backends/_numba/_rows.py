@@ -160,10 +160,10 @@ def four(p, n):
     """Return all numbers of a row that is no longer than four vectors; -inf fills them up."""
     w = width(p)
     return (
-        load_part(p, 0, n, -inf),
-        load_part(p, w, n - w, -inf),
-        load_part(p, 2 * w, n - 2 * w, -inf),
-        load_part(p, 3 * w, n - 3 * w, -inf),
+        get(p, 0, n, -inf),
+        get(p, w, n, -inf),
+        get(p, 2 * w, n, -inf),
+        get(p, 3 * w, n, -inf),
     )
 
 
@@ -171,10 +171,10 @@ def four(p, n):
 def put_four(c, n, x0, x1, x2, x3):
     """Store them."""
     w = width(c)
-    store_part(c, 0, x0, n)
-    store_part(c, w, x1, n - w)
-    store_part(c, 2 * w, x2, n - 2 * w)
-    store_part(c, 3 * w, x3, n - 3 * w)
+    put(c, 0, n, x0, False)
+    put(c, w, n, x1, False)
+    put(c, 2 * w, n, x2, False)
+    put(c, 3 * w, n, x3, False)
 
 
 @inlined
