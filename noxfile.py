@@ -188,9 +188,14 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure speed beside SciPy, PyTorch and JAX, memory and overheads; `-- --quick` in part."""
+    """Measure speed beside SciPy, PyTorch and JAX, memory and overheads; `-- --quick` in part.
+
+    `-- --rows` records what the documentation plots against the length of a row.
+    """
     install(session, "bench")
-    session.run("python", "asv_benchmarks/bench.py", *session.posargs)
+    script = "row_lengths.py" if "--rows" in session.posargs else "bench.py"
+    given = [one for one in session.posargs if one != "--rows"]
+    session.run("python", f"asv_benchmarks/{script}", *given)
 
 
 @nox.session(default=False)

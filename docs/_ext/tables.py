@@ -177,7 +177,14 @@ def functions():
             for column in columns
         ]
         rows.append([f"`{name}`", *taken, "`default`"])
-    return table(["function", *(TITLES[column] for column in columns), "any other"], rows)
+    return table(
+        [
+            "function",
+            *(TITLES.get(column, f"NumPy, `{column}`") for column in columns),
+            "any other",
+        ],
+        rows,
+    )
 
 
 def measured():

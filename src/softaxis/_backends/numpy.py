@@ -13,7 +13,6 @@ from contextvars import Context
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
-import array_api_compat.numpy as xp
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +20,7 @@ from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numpy_parts, _numpy_rows
 from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, pieces
 from softaxis._dtypes import dtypes_for
+from softaxis._libraries._numpy import LIBRARY
 from softaxis.backend import Backend, declined
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -150,7 +150,7 @@ def _dtypes(x: NDArray, dtype: Any) -> tuple[Any, Any]:
     key = (x.dtype, dtype)
     found = _known.get(key)
     if found is None:
-        found = _known[key] = dtypes_for(x, dtype, xp)
+        found = _known[key] = dtypes_for(x, dtype, LIBRARY.xp)
     return found
 
 
