@@ -46,7 +46,7 @@ def test_the_shape_of_the_json(found):
         assert all(set(run) == {"backend", "refused"} for run in runs.values())
 
 
-BESIDES = ("softaxis._dispatch", "softaxis._compare")
+BESIDES = ("softaxis._dispatch", "softaxis._compare", "softaxis._threads")
 
 
 def public_functions():

@@ -44,7 +44,10 @@ def test_blocks_nest():
         with softaxis.backend_opts():
             softaxis.softmax(X)
     assert [name for _, name, _, _ in outer] == ["numpy", "default"]
-    assert inner == [("softaxis:softmax", "numpy", "ran", "")]
+    assert inner == [
+        ("softaxis:softmax", "numba", "declined", "fewer than 131072 elements"),
+        ("softaxis:softmax", "numpy", "ran", ""),
+    ]
 
 
 def test_without_trace_there_is_none():
@@ -75,14 +78,16 @@ def test_a_trace_records_the_reason_for_declining():
         softaxis.softmax(X.astype(complex))
         softaxis.hardmax(X)
     assert [event[:3] for event in trace] == [
+        ("softaxis:softmax", "numba", "declined"),
         ("softaxis:softmax", "numpy", "declined"),
         ("softaxis:softmax", "default", "ran"),
+        ("softaxis:softmax", "numba", "declined"),
         ("softaxis:softmax", "numpy", "declined"),
         ("softaxis:softmax", "default", "ran"),
         ("softaxis:hardmax", "default", "ran"),
     ]
-    assert "where" in trace[0][3]
-    assert trace[2][3].startswith("takes bool, int8")
+    assert "where" in trace[1][3]
+    assert trace[4][3].startswith("takes bool, int8")
 
 
 def test_declining_returns_notimplemented():
@@ -144,12 +149,13 @@ def test_explanations():
     assert explained.array == "numpy.ndarray"
     assert explained.backend == "default"
     names = [(name, outcome) for name, outcome, _ in explained.candidates]
-    assert names == [("numpy", "declined"), ("default", "ran")]
-    first, second, third = str(explained).splitlines()
+    assert names == [("numba", "declined"), ("numpy", "declined"), ("default", "ran")]
+    first, second, third, fourth = str(explained).splitlines()
     assert first == "softaxis:softmax on numpy.ndarray ran on: default"
-    assert second.startswith("  1. numpy: declined (")
-    assert third == "  2. default: ran"
-    not_needed = softaxis.explain_dispatch(softaxis.softmax, X).candidates[1]
+    assert second == "  1. numba: declined (fewer than 131072 elements)"
+    assert third.startswith("  2. numpy: declined (")
+    assert fourth == "  3. default: ran"
+    not_needed = softaxis.explain_dispatch(softaxis.softmax, X).candidates[2]
     assert not_needed == ("default", "not needed", "")
     assert softaxis.explain_dispatch(softaxis.logsumexp, [1.0, 2.0]).array == "numpy.ndarray"
     assert ran(softaxis.softmax_vjp, X, X) == "default"
@@ -159,7 +165,7 @@ def test_explanations_when_nothing_runs():
     with softaxis.backend_opts(disable="default"):
         explained = softaxis.explain_dispatch(softaxis.softmax, X, where=X > 0)
     assert explained.backend == ""
-    assert [outcome for _, outcome, _ in explained.candidates] == ["declined"]
+    assert [outcome for _, outcome, _ in explained.candidates] == ["declined", "declined"]
     assert "ran on: nothing" in str(explained)
 
 
@@ -219,7 +225,7 @@ def test_get_backend_disregards_what_is_disabled_for_calls():
 
 def test_the_listing():
     listed = {status.name: status for status in softaxis.list_backends()}
-    assert list(listed)[:6] == ["default", "numpy", "torch", "jax", "cupy", "dask"]
+    assert list(listed)[:7] == ["default", "numba", "numpy", "torch", "jax", "cupy", "dask"]
     ran()
     numpy = {status.name: status for status in softaxis.list_backends()}["numpy"]
     assert (numpy.package, numpy.origin, numpy.state, numpy.reason) == (

@@ -97,10 +97,10 @@ print(json.dumps(dict(
     assert seen == {
         "float32": ["good", "declined", "takes float64 only"],
         "int64": ["good", "declined", "takes float64 only"],
-        "small": ["good", "declined", "fewer than 10 elements"],
+        "small": ["good", "ran", ""],  # whoever prioritizes it wants it at every size
         "large": ["good", "ran", ""],
         "device": ["good", "declined", "runs on tpu only"],
-        "lacking": ["numpy", "ran", ""],
+        "lacking": ["numba", "declined", "fewer than 131072 elements"],
         "listed": ["log_sigmoid", "sigmoid", "softmax"],
         "log": [],
     }
@@ -385,7 +385,7 @@ print(json.dumps(dict(names=list(states()), unknown=unknown, ran=ran(x))))
         "rival_one",
         SOFTAXIS_THIRD_PARTY="0",
     )
-    assert seen["names"] == ["default", "numpy", "torch", "jax", "cupy", "dask"]
+    assert seen["names"] == ["default", "numba", "numpy", "torch", "jax", "cupy", "dask"]
     assert seen["unknown"].startswith("no backend is called 'good'; there are: cupy, dask, default")
     assert seen["ran"] == "numpy"
 

@@ -300,3 +300,29 @@ expected = compute()
 atexit.register(lambda: print(same(compute(), expected)))
 """
     assert run(PRELUDE + code) == "True\n"
+
+
+@needs_fork
+@needs_numba
+def test_a_fork_while_another_thread_compiles(tmp_path):
+    """The fork waits, so that the child does not find the compiler's lock held for ever."""
+    code = """
+import os, threading, time
+import numpy as np, softaxis
+backend = softaxis.get_backend("numba")
+x = np.ones((3, 5), "float32")
+compiling = threading.Thread(target=lambda: backend.softmax(x, axis=0))
+import softaxis._backends._numba._engine
+compiling.start()
+time.sleep(0.5)
+pid = os.fork()
+if pid == 0:
+    code = 1
+    try:
+        code = 0 if np.allclose(backend.softmax(x, axis=0), 1 / 3) else 2
+    finally:
+        os._exit(code)
+assert os.waitpid(pid, 0)[1] == 0
+compiling.join()
+"""
+    run(code, NUMBA_CACHE_DIR=str(tmp_path), timeout=300)

@@ -43,8 +43,8 @@ def _run(options: argparse.Namespace) -> int:
         dtypes = _chosen(options.dtype, DTYPES, "--dtype")
         from softaxis._backends._numba import _entries
         from softaxis._backends._numba._cache import cache_folder
-    except ImportError as error:
-        return _failed(f"numba cannot be imported ({error}).")
+    except (ImportError, RuntimeError) as error:  # the latter: of a backend that was asked for
+        return _failed(str(error))
     folder = cache_folder()
     if folder is None:
         return _failed(

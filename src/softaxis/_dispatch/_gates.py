@@ -21,10 +21,11 @@ Gate: TypeAlias = Callable[[Any], bool]
 def gate(capability: Capability, library: Library) -> Gate | None:
     """Return what looks at the first array and admits it; None where any array is admitted."""
     checks: list[Gate] = []
+    if capability.min_size:  # first: most arrays are small, and those can least afford a look
+        of_numpy = library.name == "numpy"
+        checks.append((_numpy_size_gate if of_numpy else _size_gate)(capability.min_size))
     if capability.dtypes is not None:
         checks.append(_dtype_gate(capability.dtypes))
-    if capability.min_size:
-        checks.append(_size_gate(capability.min_size))
     kinds = capability.devices
     if kinds is not None and (library.device is not on_cpu or "cpu" not in kinds):
         checks.append(_device_gate(kinds, library))
@@ -57,10 +58,24 @@ class _Takes(dict[Any, bool]):
 
 
 def _size_gate(least: int) -> Gate:
+    reason = f"fewer than {least} elements"
+
     def passes(x: Any) -> bool:
         if prod(x.shape) >= least:
             return True
-        declined(f"fewer than {least} elements")
+        declined(reason)
+        return False
+
+    return passes
+
+
+def _numpy_size_gate(least: int) -> Gate:
+    reason = f"fewer than {least} elements"
+
+    def passes(x: Any) -> bool:
+        if x.size >= least:
+            return True
+        declined(reason)
         return False
 
     return passes

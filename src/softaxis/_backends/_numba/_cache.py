@@ -27,11 +27,39 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return njit(**options)(function)
         given, config.CACHE_DIR = config.CACHE_DIR, str(folder)
         try:
-            return njit(cache=True, **options)(function)
+            dispatcher = njit(cache=True, **options)(function)
         finally:
             config.CACHE_DIR = given
+        dispatcher._cache = _Forgiving(dispatcher._cache)  # numba offers no other way
+        return dispatcher
 
     return decorator
+
+
+class _Forgiving:
+    """numba's cache of a function, which begins anew where what it kept cannot be read."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, *args: Any) -> Any:
+        """Return what was kept; None for nothing, or nothing of use."""
+        try:
+            return self._cache.load_overload(*args)
+        except Exception:  # noqa: BLE001 - whatever a spoilt file raises
+            self._cache.flush()
+            return None
+
+    def save_overload(self, *args: Any) -> None:
+        """Keep what was compiled."""
+        try:
+            self._cache.save_overload(*args)
+        except Exception:  # noqa: BLE001
+            self._cache.flush()
+            self._cache.save_overload(*args)
 
 
 def cache_folder() -> Path | None:
