@@ -480,13 +480,16 @@ RUNS = {
         {"ignore_index": 3, "label_smoothing": 0.1, "z_loss": 0.1},
     ),
     "the mean of losses": ("cross_entropy_and_grad", (x, labels), {"reduction": "mean"}),
+    "a sink": ("softmax", (x,), {"sink": 0}),
+    "a sink for each row": ("log_softmax", (x,), {"sink": np.ones(4)}),
     "a derivative": ("softmax_vjp", (x, x), {"axis": 0}),
     "a derivative along all axes": ("log_softmax_vjp", (x, x), {"axis": (0, 1)}),
 }
 DECLINED = {
     "empty": ("softmax", (x[:0],), {"axis": 0}),
     "no axis": ("softmax", (x,), {"axis": ()}),
-    "sink": ("softmax", (x,), {"sink": 0}),
+    "sink and temperature": ("softmax", (x,), {"sink": 0, "temperature": 2}),
+    "an infinite sink": ("log_softmax", (x,), {"sink": np.inf}),
     "another dtype": ("softmax", (x,), {"dtype": np.float64}),
     "temperature 0": ("softmax", (x,), {"temperature": 0}),
     "temperature inf": ("softmax", (x,), {"temperature": np.inf}),
@@ -523,6 +526,19 @@ def test_what_is_declined(case):
         getattr(softaxis, name)(*arrays, **keywords)
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("n", [3, 64, 200, 5000, 40000])
+def test_a_sink_at_below_and_above_the_maximum(name, n):
+    logits = numbers((3, n)).astype(np.float64)
+    own = np.array([0.0, -9.0, 9.0]) + logits.max(-1)
+    longer = np.concatenate([logits, own[:, None]], axis=-1)
+    expected = getattr(softaxis.get_backend("default"), name)(longer)[:, :-1]
+    found = call(name, logits, sink=own)
+    np.testing.assert_allclose(found, expected, rtol=64 * np.finfo(float).eps)
+    columns = call(name, np.asfortranarray(logits), sink=own)
+    np.testing.assert_array_equal(found, columns)
+
+
 def test_by_default_it_takes_large_arrays():
     for n, ran in [(131_071, "numpy"), (131_072, "numba")]:
         assert softaxis.explain_dispatch(softaxis.softmax, numbers(n)).backend == ran
@@ -537,7 +553,7 @@ def test_no_argument_makes_a_kernel_compile_again():
     call("logmeanexp", x)
     from softaxis._backends._numba import _entries
 
-    ways = {"softmax": 2, "log_softmax": 2}  # with and without a temperature
+    ways = {"softmax": 3, "log_softmax": 3}  # with a temperature, with a sink, with neither
     for name in (*NORMALIZERS, "logsumexp", *LOSSES, *DERIVATIVES):
         assert len(getattr(_entries, name).signatures) <= ways.get(name, 1) * len(DTYPES), name
 

@@ -22,14 +22,16 @@ LIKE: dict[str, Any] = {"e": np.uint16(0), "f": np.float32(0), "d": np.float64(0
 """What stands for a dtype in a job, by its character; numba has no float16."""
 WORKING = {"e": np.float32, "f": np.float32, "d": np.float64}
 _LANES = {"e": 16, "f": 16, "d": 8}
+_SIZES = {"e": 4, "f": 4, "d": 8}
+"""Bytes of a number while it is computed with."""
 HAS_FLOAT16 = get_host_cpu_features().get("f16c", platform.machine() not in ("x86_64", "AMD64"))
 """Whether the processor converts float16; LLVM would call what numba does not have."""
 _GRAIN = 1 << 15
 """Numbers that one more thread has to have to pay for the time it takes to wake it."""
 _PARTS = 4
 """Parts for each thread, where there is enough to do: a thread that is held up gets fewer."""
-_TILE = 1 << 16
-"""Numbers that a tile may have, of a chunk."""
+_TILE = 1 << 19
+"""Bytes that the scratch buffers of a tile may take."""
 _KEPT = 1 << 19
 """Bytes of a row that stay in a core's cache, and its result beside it."""
 _PAST = 1 << 25
@@ -64,7 +66,8 @@ def launch(
     kind = a.dtype.char
     g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
     direct = g.direct and mask is None
-    lanes = _lanes(kind, g.length) if g.tiled and not direct else 1
+    number = 1 if b is None else 2
+    lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
     chunks = -(-g.length // CHUNK)
     past = c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
     table = address(g.table)
@@ -93,8 +96,8 @@ def launch(
     inner = int(g.table[g.outer - 1, 0])
     units = g.rows // inner * -(-inner // lanes)
     threads = max(1, min(get_num_threads(), a.size // _GRAIN))
-    lines = 0 if direct and kind != "e" and not past else lanes * (1 if b is None else 2)
-    room = lines * job.line, lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
+    lines = 0 if direct and kind != "e" and not past else lanes * number
+    room = lines * job.line * _SIZES[kind], lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
     if threads == 1:
         scratch, notes = _memory(*room)
         kernel(job, 0, units, 0, address(scratch), address(notes))
@@ -138,11 +141,11 @@ def _apart(
     share(part, parts, threads)
 
 
-def _memory(numbers: int, notes: int) -> tuple[NDArray | None, NDArray | None]:
+def _memory(size: int, notes: int) -> tuple[NDArray | None, NDArray | None]:
     """Return a scratch buffer that begins at a multiple of 64 bytes, and room for notes."""
     scratch = None
-    if numbers:
-        whole = np.empty(numbers * 8 + 64, np.uint8)
+    if size:
+        whole = np.empty(size + 64, np.uint8)
         scratch = whole[-address(whole) % 64 :]
     return scratch, np.empty(notes) if notes else None
 
@@ -152,10 +155,11 @@ def _line(n: int, lanes: int) -> int:
     return (n // lanes + 2 | 1) * lanes
 
 
-def _lanes(kind: str, n: int) -> int:
+def _lanes(kind: str, n: int, arrays: int) -> int:
     """Return how many rows a tile has: the more of them, the more of a cache line is used."""
     lanes = _LANES[kind]
-    return lanes * max(1, min(4, _TILE // (lanes * min(n, CHUNK))))
+    one = lanes * min(n, CHUNK) * _SIZES[kind] * arrays
+    return lanes * max(1, min(4, _TILE // one))
 
 
 def _is_aligned(c: NDArray, g: Geometry) -> bool:
