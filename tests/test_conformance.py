@@ -7,7 +7,7 @@ from softaxis.testing import check
 
 # The package whose arrays are made, and the backends that are tried on them.
 SUBJECTS = {
-    "numpy": ("numpy", ["numpy", "default"]),
+    "numpy": ("numpy", ["numpy", "numba", "default"]),
     "strict": ("array_api_strict", ["default"]),
     "torch": ("torch", ["torch", "default"]),
     "jax": ("jax", ["jax"]),

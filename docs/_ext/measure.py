@@ -14,6 +14,7 @@ from softaxis.testing import check
 FILE = Path(__file__).parents[1] / "measured.json"
 SUBJECTS = {
     "numpy": ("numpy", None),
+    "numba": ("numba", None),
     "torch": ("torch", None),
     "jax": ("jax", None),
     "dask": ("dask", None),
