@@ -222,7 +222,7 @@ def test_limits_are_positive(limit, value):
 
 def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(
-        ValueError, match="no backend is called 'nobody'; there are: default, numpy"
+        ValueError, match="no backend is called 'nobody'; there are: default, numba, numpy"
     ):
         doctor(["nobody"])
 

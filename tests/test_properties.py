@@ -93,14 +93,17 @@ def test_what_is_kept_sums_to_1(xp, data):
 
 
 @given(data=st.data())
-def test_a_shift_of_the_row_changes_nothing(xp, data):
+def test_a_shift_of_the_row_changes_no_more_than_rounding(xp, data):
     dtype = data.draw(floats_of(xp))
     row = data.draw(hnp.arrays(np.int64, st.integers(1, 6), elements=st.integers(-20, 20)))
     shift = data.draw(st.integers(-100, 100))  # the sums are exact in every dtype
     x, shifted = xp.asarray(row, dtype), xp.asarray(row + shift, dtype)
     for function in (softaxis.softmax, softaxis.log_softmax):
-        result, expected = (xp.numpy(xp.call(function)(a)) for a in (shifted, x))
-        np.testing.assert_array_equal(result, expected)
+        result, expected = (
+            np.asarray(xp.numpy(xp.call(function)(a)), np.float64) for a in (shifted, x)
+        )
+        allowed = 2 * (8 + np.ptp(row)) * ref.EPS[dtype]  # each is within the documented bound
+        np.testing.assert_allclose(result, expected, rtol=allowed, atol=0)
 
 
 @given(data=st.data())
