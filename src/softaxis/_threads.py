@@ -23,7 +23,7 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. It holds for the process, and for the compiled kernels of the `numba` backend;
+        At least 1. It holds for the process, and for the compiled kernels of the numba backend;
         results do not depend on it.
 
     Raises

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from softaxis._dispatch._environment import BLOCKED, THIRD_PARTY
-from softaxis._dispatch._extras import is_installed, require
+from softaxis._dispatch._extras import has_extra, require
 from softaxis.backend import Backend
 
 GROUP = "softaxis.backends."
@@ -228,7 +228,7 @@ def _claim(source: Source, cls: type) -> type | None:
     """Return the most derived class through which a backend claims `cls`."""
     if sys.modules.get(source.imported) is None or is_blocked(source):
         return None
-    if source.needs and not is_installed(source.needs):
+    if source.needs and not has_extra(source.needs):
         return None
     backend = try_load(source)
     if backend is None:
