@@ -22,8 +22,10 @@ def bare():
     assert {backend.state for backend in softaxis.list_backends()} <= {"missing", "ready"}
     assert "softaxis/py.typed" in map(str, files("softaxis"))
     for package in ARRAY_LIBRARIES:
-        (entry,) = entry_points(group=f"softaxis.backends.{package}")
-        assert entry.value == f"softaxis._backends.{package}:backend"
+        for entry in entry_points(group=f"softaxis.backends.{package}"):
+            assert entry.value == f"softaxis._backends.{entry.name}:backend"
+        assert package in entry_points(group=f"softaxis.backends.{package}").names
+    assert "softaxis/_backends/_numba/_entries.py" in map(str, files("softaxis"))
     try:
         softaxis.softmax([1.0, 2.0, 3.0])
     except ImportError as error:
