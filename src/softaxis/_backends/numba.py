@@ -17,8 +17,6 @@ backend = Backend("numba", types=(np.ndarray,))
 _FLOATS = ("float16", "float32", "float64")
 _PAYS = 1 << 17
 """Elements from which on it is worth to import numba, and to wake threads: docs/performance."""
-
-
 _SMALL = 1 << 18
 """Elements up to which one thread computes plain rows sooner than two can be told to."""
 
@@ -75,7 +73,7 @@ def softmax(
         y = np.empty_like(x)
         if _of_small("softmax", x, y):
             return y
-    return _engine().softmax(x, axis, where, temperature, sink, dtype, out)
+    return _engine().normalized("softmax", x, axis, where, temperature, sink, dtype, out)
 
 
 @backend.implements(dtypes=_FLOATS, min_size=_PAYS)
@@ -100,7 +98,7 @@ def log_softmax(
         y = np.empty_like(x)
         if _of_small("log_softmax", x, y):
             return y
-    return _engine().log_softmax(x, axis, where, temperature, sink, dtype, out)
+    return _engine().normalized("log_softmax", x, axis, where, temperature, sink, dtype, out)
 
 
 @backend.implements(dtypes=_FLOATS, min_size=_PAYS)

@@ -61,35 +61,12 @@ def _unfit(x: NDArray, axis: Axis, dtype: Any) -> Any:
     return None
 
 
-def softmax(
-    x: NDArray,
-    axis: Axis,
-    where: NDArray | None,
-    temperature: Any,
-    sink: Any,
-    dtype: Any,
-    out: NDArray | None,
-) -> Any:
-    """exp(z) / sum(exp(z))."""
-    return _normalized("softmax", 0.0, x, axis, where, temperature, sink, dtype, out)
+_FILL = {"softmax": 0.0, "log_softmax": -inf}
+"""What is written where the mask leaves something out."""
 
 
-def log_softmax(
-    x: NDArray,
-    axis: Axis,
-    where: NDArray | None,
-    temperature: Any,
-    sink: Any,
-    dtype: Any,
-    out: NDArray | None,
-) -> Any:
-    """z - log(sum(exp(z)))."""
-    return _normalized("log_softmax", -inf, x, axis, where, temperature, sink, dtype, out)
-
-
-def _normalized(
+def normalized(
     name: str,
-    fill: float,
     x: NDArray,
     axis: Axis,
     where: NDArray | None,
@@ -98,6 +75,7 @@ def _normalized(
     dtype: Any,
     out: NDArray | None,
 ) -> Any:
+    """exp(z) / sum(exp(z)), or its logarithm."""
     if _unfit(x, axis, dtype) is not None:
         return NotImplemented
     if temperature is not None and sink is not None:
@@ -121,7 +99,7 @@ def _normalized(
         kind,
         c=y,
         mask=None if where is None else np.broadcast_to(where, x.shape),
-        fill=fill,
+        fill=_FILL[name],
         p=heat,
     )
     if out is None or y is out:

@@ -61,8 +61,8 @@ def geometry(
     return Geometry(
         np.array(outer + row, np.int64),
         len(outer),
-        _product(outer),
-        _product(row),
+        prod(d[0] for d in outer),
+        prod(d[0] for d in row),
         direct,
         tiled,
     )
@@ -100,10 +100,3 @@ def _merged(dimensions: list[Dimension]) -> list[Dimension]:
     if found or not dimensions:
         return found or [(1,) + (0,) * 6]
     return [(1, *dimensions[-1][1:])]
-
-
-def _product(dimensions: list[Dimension]) -> int:
-    n = 1
-    for d in dimensions:
-        n *= d[0]
-    return n

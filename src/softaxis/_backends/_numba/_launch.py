@@ -21,9 +21,10 @@ NDArray = npt.NDArray[Any]
 LIKE: dict[str, Any] = {"e": np.uint16(0), "f": np.float32(0), "d": np.float64(0)}
 """What stands for a dtype in a job, by its character; numba has no float16."""
 WORKING = {"e": np.float32, "f": np.float32, "d": np.float64}
-_LANES = {"e": 16, "f": 16, "d": 8}
-_SIZES = {"e": 4, "f": 4, "d": 8}
+_SIZES = {kind: np.dtype(working).itemsize for kind, working in WORKING.items()}
 """Bytes of a number while it is computed with."""
+_LANES = {kind: 64 // size for kind, size in _SIZES.items()}
+"""Numbers in a vector."""
 HAS_FLOAT16 = get_host_cpu_features().get("f16c", platform.machine() not in ("x86_64", "AMD64"))
 """Whether the processor converts float16; LLVM would call what numba does not have."""
 _GRAIN = 1 << 15
