@@ -1,18 +1,15 @@
 """Two directives: `recorded`, words and tables of speed, and `recorded-figure`, for all screens."""
 
-from pathlib import Path
-
 import figures_heat
 import figures_speeds
 import speeds_takeover
 import speeds_words
 from docutils import nodes
-from drawing import MODES, save
+from drawing import MODES
 from figures_speeds import NARROW, WIDE
-from softaxis_docs import FOLDER
+from softaxis_docs import FOLDER, GeneratedTable, drawer
 from sphinx.util.docutils import SphinxDirective
 
-WORDS = speeds_words.WORDS | speeds_takeover.WORDS
 DRAWINGS = {
     f"{name}-{layout}": figure(layout)
     for layout in (WIDE, NARROW)
@@ -20,14 +17,10 @@ DRAWINGS = {
 }
 
 
-class Recorded(SphinxDirective):
+class Recorded(GeneratedTable):
     """Show the sentences or the table of that name."""
 
-    required_arguments = 1
-
-    def run(self):
-        self.env.note_reread()
-        return self.parse_text_to_nodes(WORDS[self.arguments[0]]())
+    texts = speeds_words.WORDS | speeds_takeover.WORDS
 
 
 class RecordedFigure(SphinxDirective):
@@ -48,18 +41,9 @@ class RecordedFigure(SphinxDirective):
         return pictures
 
 
-def draw_all(app):
-    """Draw every figure once for each mode and width."""
-    folder = Path(app.srcdir, FOLDER)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in DRAWINGS.items():
-        for mode in MODES:
-            save(draw, mode, folder / f"{name}-{mode}.svg")
-
-
 def setup(app):
     app.add_directive("recorded", Recorded)
     app.add_directive("recorded-figure", RecordedFigure)
     app.add_css_file("performance.css")
-    app.connect("builder-inited", draw_all)
+    app.connect("builder-inited", drawer(DRAWINGS))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

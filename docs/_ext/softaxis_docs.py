@@ -35,23 +35,28 @@ class GeneratedTable(SphinxDirective):
     """Show a table of `tables`, made from the records of the package that is installed."""
 
     required_arguments = 1
+    texts = tables.TABLES
 
     def run(self):
         self.env.note_reread()
-        return self.parse_text_to_nodes(tables.TABLES[self.arguments[0]]())
+        return self.parse_text_to_nodes(self.texts[self.arguments[0]]())
 
 
-def draw_all(app):
-    """Draw every figure once for each mode."""
-    folder = Path(app.srcdir, FOLDER)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in DRAWINGS.items():
-        for mode in MODES:
-            save(draw, mode, folder / f"{name}-{mode}.svg")
+def drawer(drawings):
+    """Return what draws every figure once for each mode, when the build begins."""
+
+    def draw_all(app):
+        folder = Path(app.srcdir, FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, draw in drawings.items():
+            for mode in MODES:
+                save(draw, mode, folder / f"{name}-{mode}.svg")
+
+    return draw_all
 
 
 def setup(app):
     app.add_directive("drawn", Drawn)
     app.add_directive("generated-table", GeneratedTable)
-    app.connect("builder-inited", draw_all)
+    app.connect("builder-inited", drawer(DRAWINGS))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
