@@ -98,6 +98,7 @@ def normalized(
         as_tuple(axis),
         kind,
         c=y,
+        fresh=y is not out,
         mask=None if where is None else np.broadcast_to(where, x.shape),
         fill=_FILL[name],
         p=heat,

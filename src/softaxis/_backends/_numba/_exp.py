@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 from llvmlite import ir
-from numba.core import types
 from numba.extending import intrinsic, overload
 
 from softaxis._backends._numba._memory import vector_of
@@ -65,27 +64,48 @@ _KINDS = {
 }
 
 
-@intrinsic
-def exp_scaled(typingctx, z):
-    """Return 2**BIAS exp(z) for z <= 0; 0 far below, NaN for NaN."""
+def _exp(builder, z, x, kept):
+    """2**BIAS exp(x) where `kept`, and 0 elsewhere."""
     kind = _KINDS[z.element]
     bits = ir.VectorType(ir.IntType(32 if z.element == "f32" else 64), z.width)
 
-    def codegen(context, builder, sig, args):
-        def same(value):
-            return constant(z, value)
+    def same(value):
+        return constant(z, value)
 
+    rounded = fused(builder, z, x, same(1 / math.log(2)), same(kind.rounder))
+    n = builder.fsub(rounded, same(kind.rounder))
+    r = _remainder(builder, z, n, x)
+    p = same(kind.coefficients[-1])
+    for coefficient in reversed(kind.coefficients[:-1]):
+        p = fused(builder, z, p, r, same(coefficient))
+    shift = ir.Constant(bits, [kind.digits] * z.width)
+    power = builder.bitcast(builder.shl(builder.bitcast(rounded, bits), shift), llvm_type(z))
+    return builder.select(kept, builder.fmul(p, power), same(0.0))
+
+
+def _counts(builder, z, x):
+    """Whether exp(x) does not round to 0, or is NaN."""
+    return builder.fcmp_unordered(">=", x, constant(z, _KINDS[z.element].lowest))
+
+
+@intrinsic
+def exp_scaled(typingctx, z):
+    """Return 2**BIAS exp(z) for z <= 0; 0 far below, NaN for NaN."""
+
+    def codegen(context, builder, sig, args):
+        return _exp(builder, z, args[0], _counts(builder, z, args[0]))
+
+    return z(z), codegen
+
+
+@intrinsic
+def exp_of_others(typingctx, z):
+    """Return the same, but 0 where z is 0: what is left of the sum without the maxima."""
+
+    def codegen(context, builder, sig, args):
         (x,) = args
-        rounded = fused(builder, z, x, same(1 / math.log(2)), same(kind.rounder))
-        n = builder.fsub(rounded, same(kind.rounder))
-        r = _remainder(builder, z, n, x)
-        p = same(kind.coefficients[-1])
-        for coefficient in reversed(kind.coefficients[:-1]):
-            p = fused(builder, z, p, r, same(coefficient))
-        shift = ir.Constant(bits, [kind.digits] * z.width)
-        power = builder.bitcast(builder.shl(builder.bitcast(rounded, bits), shift), llvm_type(z))
-        below = builder.fcmp_ordered("<", x, same(kind.lowest))
-        return builder.select(below, same(0.0), builder.fmul(p, power))
+        other = builder.fcmp_unordered("<", x, constant(z, 0.0))
+        return _exp(builder, z, x, builder.and_(other, _counts(builder, z, x)))
 
     return z(z), codegen
 
@@ -108,15 +128,3 @@ def unscaled(p):
 def _unscaled(p):
     factor = 2.0 ** -_KINDS[vector_of(p).element].bias
     return lambda p: factor
-
-
-def working(p, x):
-    """Return a number in the dtype that `p` is computed in."""
-    raise NotImplementedError
-
-
-@overload(working)
-def _working(p, x):
-    if vector_of(p).element == "f32":
-        return lambda p, x: types.float32(x)
-    return lambda p, x: types.float64(x)

@@ -55,6 +55,7 @@ def launch(
     *,
     b: NDArray | None = None,
     c: NDArray | None = None,
+    fresh: bool = True,
     mask: NDArray | None = None,
     fill: float = 0.0,
     p: NDArray | None = None,
@@ -62,7 +63,8 @@ def launch(
 ) -> None:
     """Run a kernel on the rows of `a` along `axes`.
 
-    `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`.
+    `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`. `fresh` says that
+    `c` is new to the process: its pages come cleared, and so by way of the caches.
     """
     kind = a.dtype.char
     g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
@@ -70,7 +72,7 @@ def launch(
     number = 1 if b is None else 2
     lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
     chunks = -(-g.length // CHUNK)
-    past = c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
+    past = not fresh and c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
     table = address(g.table)
     job = Job(
         LIKE[kind],
@@ -91,7 +93,7 @@ def launch(
         _line(min(g.length, CHUNK), _LANES[kind]),
         fill,
         past,
-        kind != "e" and g.length * a.itemsize <= _KEPT,
+        kind != "e" and not past and g.length * a.itemsize <= _KEPT,
         extra,
     )
     inner = int(g.table[g.outer - 1, 0])

@@ -180,7 +180,7 @@ def _smoothed(a, c, n, m, s, mass, b, others, scale):
 def _short(a, n, p, q, terms):
     y = _label(p, terms, n)
     m = row_max(a, n)
-    k, rest = sums(a, n, shift_of(m), None)
+    k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(shift_of(m))
     z_sum = _sum_of_differences(a, n, m) if terms.smoothing != 0.0 else 0.0
     x = nan  # of a label that names no class
@@ -207,7 +207,7 @@ def gradient_short(a, b, s, c, n, p, q, terms, past):
 def reduce(a, b, c, n, first, p, terms, row, chunk, keep):
     y = read_index(p)
     m = row_max(a, n)
-    k, rest = sums(a, n, shift_of(m), None)
+    k, rest = sums(a, a, n, shift_of(m), None, False)
     z_sum = _sum_of_differences(a, n, shift_of(m)) if terms.smoothing != 0.0 else 0.0
     write(chunk, 0, float(m))
     write(chunk, 1, k)

@@ -27,6 +27,8 @@ _STORED = {
 }
 _BYTES = {types.float32: 4, types.float64: 8, types.uint16: 2}
 _NONTEMPORAL_ALIGNMENT = 16
+_LINE = 64
+"""Bytes of a cache line."""
 
 
 def vector_of(pointer):
@@ -102,6 +104,34 @@ def load(typingctx, p, i):
         return _loaded(builder, vector, builder.load(place, align=_BYTES[p.dtype]))
 
     return vector(p, i), codegen
+
+
+def _prefetch(writes):
+    """Return a function that asks for the cache lines of four vectors from the i-th number on.
+
+    Nothing has to be there: asking for what lies beyond an array does nothing.
+    """
+
+    @intrinsic
+    def prefetch(typingctx, p, i):
+        size = 4 * vector_of(p).width * _BYTES[p.dtype]
+
+        def codegen(context, builder, sig, args):
+            byte = ir.IntType(8)
+            start = builder.bitcast(builder.gep(args[0], [args[1]]), byte.as_pointer())
+            for line in range(0, size, _LINE):
+                place = builder.gep(start, [ir.Constant(ir.IntType(64), line)])
+                hints = [ir.Constant(ir.IntType(32), hint) for hint in (writes, 3, 1)]
+                llvm_call(builder, "llvm.prefetch.p0", ir.VoidType(), [place, *hints])
+            return context.get_dummy_value()
+
+        return types.none(p, i), codegen
+
+    return prefetch
+
+
+expect = _prefetch(0)
+expect_to_write = _prefetch(1)
 
 
 @intrinsic

@@ -97,7 +97,7 @@ def log_softmax_short(a, b, s, c, n, p, q, heat, past):
     own = sink(heat, p)
     t = temperature(a, heat, p)
     m = shift_of(max(float(row_max(a, n)), own))
-    k, rest = sums(a, n, m, t)
+    k, rest = sums(a, c, n, m, t, not past)
     if own == m:
         k += 1.0
     elif own > -inf:
@@ -166,7 +166,7 @@ def largest_of(chunk, chunks):
 @separate
 def reduce_sums(a, b, c, n, first, p, heat, row, chunk, keep):
     m = row_max(a, n)
-    k, rest = sums(a, n, shift_of(m), temperature(a, heat, p))
+    k, rest = sums(a, c, n, shift_of(m), temperature(a, heat, p), False)
     write(chunk, 0, float(m))
     write(chunk, 1, k)
     write(chunk, 2, rest)

@@ -51,14 +51,14 @@ def _written(p, q, extra, m, k, rest, spoilt):
 @separate
 def short(a, b, s, c, n, p, q, extra, past):
     m = float(row_max(a, n))
-    k, rest = sums(a, n, shift_of(m), None)
+    k, rest = sums(a, a, n, shift_of(m), None, False)
     _written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
 
 
 @separate
 def reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     m = float(row_max(a, n))
-    k, rest = sums(a, n, shift_of(m), None)
+    k, rest = sums(a, a, n, shift_of(m), None, False)
     write(chunk, 0, m)
     write(chunk, 1, k)
     write(chunk, 2, rest)

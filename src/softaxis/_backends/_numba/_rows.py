@@ -4,18 +4,23 @@
 temperature or None. The order of a sum depends on n alone: lane by lane, four vectors added as
 two pairs, and their sums gathered in float64 (float32) or with the rounding errors beside them
 (float64).
+
+While exponentials keep the processor busy, memory is asked for what follows the row: the next
+row, or the next chunk, in nearly every array.
 """
 
 from __future__ import annotations
 
-from math import inf, log, log1p
+from math import inf, log
 
 from numba import njit
 from numba.core import types
 from numba.extending import overload
 
-from softaxis._backends._numba._exp import exp_scaled, unscaled
+from softaxis._backends._numba._exp import exp_of_others, exp_scaled, unscaled
 from softaxis._backends._numba._memory import (
+    expect,
+    expect_to_write,
     filled,
     load,
     load_part,
@@ -27,11 +32,10 @@ from softaxis._backends._numba._memory import (
 )
 from softaxis._backends._numba._vectors import (
     F32,
-    count,
     equal,
     largest,
     maximum,
-    select,
+    one_more,
     splat,
     total,
     widened,
@@ -141,6 +145,8 @@ def exps(p, q, n, m, t):
         b = exp_scaled(shifted(load(p, i + w), shift, t))
         c = exp_scaled(shifted(load(p, i + 2 * w), shift, t))
         d = exp_scaled(shifted(load(p, i + 3 * w), shift, t))
+        expect(p, n + i)
+        expect_to_write(q, n + i)
         store(q, i, a)
         store(q, i + w, b)
         store(q, i + 2 * w, c)
@@ -197,14 +203,14 @@ def log_softmax_four(p, c, n):
     shift = filled(p, shift_of(largest(maximum(maximum(x0, x1), maximum(x2, x3)))))
     zero = filled(p, 0.0)
     z0, z1, z2, z3 = x0 - shift, x1 - shift, x2 - shift, x3 - shift
-    k = count(equal(z0, zero)) + count(equal(z1, zero))
-    k += count(equal(z2, zero)) + count(equal(z3, zero))
-    e0, e1 = _below(z0, exp_scaled(z0), zero), _below(z1, exp_scaled(z1), zero)
-    e2, e3 = _below(z2, exp_scaled(z2), zero), _below(z3, exp_scaled(z3), zero)
+    k = one_more(one_more(zero, equal(z0, zero)), equal(z1, zero))
+    k = one_more(one_more(k, equal(z2, zero)), equal(z3, zero))
+    e0, e1 = exp_of_others(z0), exp_of_others(z1)
+    e2, e3 = exp_of_others(z2), exp_of_others(z3)
     none = nothing(p)
     high, low = gathered(none, none, (e0 + e1) + (e2 + e3))
     rest = (total(high) + total(low)) * unscaled(p)
-    less = filled(p, log_sum(float(k), rest))
+    less = filled(p, log_sum(float(total(k)), rest))
     put_four(c, n, z0 - less, z1 - less, z2 - less, z3 - less)
 
 
@@ -221,6 +227,7 @@ def exp_sum(p, n, m, t):
         b = exp_scaled(shifted(load(p, i + w), shift, t))
         c = exp_scaled(shifted(load(p, i + 2 * w), shift, t))
         d = exp_scaled(shifted(load(p, i + 3 * w), shift, t))
+        expect(p, n + i)
         high, low = gathered(high, low, (a + b) + (c + d))
         i += 4 * w
     while i < n:
@@ -231,48 +238,49 @@ def exp_sum(p, n, m, t):
 
 
 @inlined
-def _below(z, e, zero):
-    """What of exp(z) belongs to the sum without the maxima."""
-    return select(equal(z, zero), zero, e)
+def sums(p, c, n, m, t, warm):
+    """Return the number of maxima, and the sum of exp((x - m) / t) over the others.
 
-
-@inlined
-def sums(p, n, m, t):
-    """Return the number of maxima, and the sum of exp((x - m) / t) over the others."""
+    Where `warm`, the lines of `c` are brought into the cache, for they are written next.
+    """
     w = width(p)
     shift = filled(p, m)
     zero = filled(p, 0.0)
+    k = zero
     high = nothing(p)
     low = high
-    k = 0
     i = 0
     while i + 4 * w <= n:
-        a = shifted(load(p, i), shift, t)
-        b = shifted(load(p, i + w), shift, t)
-        c = shifted(load(p, i + 2 * w), shift, t)
-        d = shifted(load(p, i + 3 * w), shift, t)
-        k += count(equal(a, zero)) + count(equal(b, zero))
-        k += count(equal(c, zero)) + count(equal(d, zero))
-        a = _below(a, exp_scaled(a), zero)
-        b = _below(b, exp_scaled(b), zero)
-        c = _below(c, exp_scaled(c), zero)
-        d = _below(d, exp_scaled(d), zero)
-        high, low = gathered(high, low, (a + b) + (c + d))
+        x0 = shifted(load(p, i), shift, t)
+        x1 = shifted(load(p, i + w), shift, t)
+        x2 = shifted(load(p, i + 2 * w), shift, t)
+        x3 = shifted(load(p, i + 3 * w), shift, t)
+        expect(p, n + i)
+        if warm:
+            expect_to_write(c, i)
+        k = one_more(one_more(k, equal(x0, zero)), equal(x1, zero))
+        k = one_more(one_more(k, equal(x2, zero)), equal(x3, zero))
+        x0, x1 = exp_of_others(x0), exp_of_others(x1)
+        x2, x3 = exp_of_others(x2), exp_of_others(x3)
+        high, low = gathered(high, low, (x0 + x1) + (x2 + x3))
         i += 4 * w
     while i < n:
         a = shifted(load_part(p, i, n - i, -inf), shift, t)
-        k += count(equal(a, zero))
-        high, low = gathered(high, low, _below(a, exp_scaled(a), zero))
+        k = one_more(k, equal(a, zero))
+        high, low = gathered(high, low, exp_of_others(a))
         i += w
-    return float(k), (total(high) + total(low)) * unscaled(p)
+    return float(total(k)), (total(high) + total(low)) * unscaled(p)
 
 
 @inlined
 def log_sum(k, rest):
-    """log(k + rest): by log1p where one maximum dominates, and -inf where there is nothing."""
-    if k == 1.0 and rest < 0.5:
-        return log1p(rest)
-    return log(k + rest)
+    """log(k + rest), with what rounding took from the sum added in first order; -inf for 0.
+
+    That makes it log1p(rest) where one maximum dominates, at the price of a logarithm.
+    """
+    s = k + rest
+    lost = rest - (s - k)
+    return log(s) + lost / s if lost != 0.0 else log(s)
 
 
 @inlined
@@ -296,13 +304,35 @@ def get(p, i, n, fill):
 
 
 @inlined
+def put_four_at(c, i, x0, x1, x2, x3, past):
+    """Store four vectors."""
+    w = width(c)
+    if past:
+        store_past(c, i, x0)
+        store_past(c, i + w, x1)
+        store_past(c, i + 2 * w, x2)
+        store_past(c, i + 3 * w, x3)
+    else:
+        store(c, i, x0)
+        store(c, i + w, x1)
+        store(c, i + 2 * w, x2)
+        store(c, i + 3 * w, x3)
+
+
+@inlined
 def scale(q, c, n, factor, past):
     """c = q factor."""
+    w = width(q)
     factors = filled(q, factor)
     i = 0
+    while i + 4 * w <= n:
+        x0, x1 = load(q, i) * factors, load(q, i + w) * factors
+        x2, x3 = load(q, i + 2 * w) * factors, load(q, i + 3 * w) * factors
+        put_four_at(c, i, x0, x1, x2, x3, past)
+        i += 4 * w
     while i < n:
         put(c, i, n, get(q, i, n, 0.0) * factors, past)
-        i += width(q)
+        i += w
 
 
 @inlined
@@ -319,13 +349,22 @@ def scale_twice(q, c, n, first, second):
 @inlined
 def exps_times(p, c, n, m, t, factor, past):
     """c = (2**BIAS exp((x - m) / t)) factor."""
+    w = width(p)
     shift = filled(p, m)
     factors = filled(p, factor)
     i = 0
+    while i + 4 * w <= n:
+        x0 = exp_scaled(shifted(load(p, i), shift, t)) * factors
+        x1 = exp_scaled(shifted(load(p, i + w), shift, t)) * factors
+        x2 = exp_scaled(shifted(load(p, i + 2 * w), shift, t)) * factors
+        x3 = exp_scaled(shifted(load(p, i + 3 * w), shift, t)) * factors
+        expect(p, n + i)
+        put_four_at(c, i, x0, x1, x2, x3, past)
+        i += 4 * w
     while i < n:
         z = shifted(get(p, i, n, 0.0), shift, t)
         put(c, i, n, exp_scaled(z) * factors, past)
-        i += width(p)
+        i += w
 
 
 @inlined
@@ -344,9 +383,17 @@ def exps_times_twice(p, c, n, m, t, first, second):
 @inlined
 def minus(p, c, n, m, t, log_sums, past):
     """c = (x - m) / t - log_sums."""
+    w = width(p)
     shift = filled(p, m)
     less = filled(p, log_sums)
     i = 0
+    while i + 4 * w <= n:
+        x0 = shifted(load(p, i), shift, t) - less
+        x1 = shifted(load(p, i + w), shift, t) - less
+        x2 = shifted(load(p, i + 2 * w), shift, t) - less
+        x3 = shifted(load(p, i + 3 * w), shift, t) - less
+        put_four_at(c, i, x0, x1, x2, x3, past)
+        i += 4 * w
     while i < n:
         put(c, i, n, shifted(get(p, i, n, 0.0), shift, t) - less, past)
-        i += width(p)
+        i += w

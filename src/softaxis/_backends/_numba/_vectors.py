@@ -105,7 +105,6 @@ _define(operator.add, "fadd", ("f32", "f64"))
 _define(operator.sub, "fsub", ("f32", "f64"))
 _define(operator.mul, "fmul", ("f32", "f64"))
 _define(operator.truediv, "fdiv", ("f32", "f64"))
-_define(operator.and_, "and_", ("i1",))
 
 
 def _comparison(sign):
@@ -119,7 +118,6 @@ def _comparison(sign):
     return compare
 
 
-less = _comparison("<")
 greater = _comparison(">")
 equal = _comparison("==")
 
@@ -135,13 +133,14 @@ def select(typingctx, mask, a, b):
 
 
 @intrinsic
-def fma(typingctx, a, b, c):
-    """a * b + c, rounded once."""
+def one_more(typingctx, counts, mask):
+    """Add 1 to the lanes where the mask is true."""
 
     def codegen(context, builder, sig, args):
-        return fused(builder, a, *args)
+        more = builder.fadd(args[0], constant(counts, 1.0))
+        return builder.select(args[1], more, args[0])
 
-    return a(a, b, c), codegen
+    return counts(counts, mask), codegen
 
 
 @intrinsic
