@@ -8,6 +8,7 @@ contiguous arrays of two dimensions, and return False where rows are too long fo
 
 from __future__ import annotations
 
+from softaxis._backends._numba import _columns as columns
 from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _losses as losses
 from softaxis._backends._numba import _normalizers as normalizers
@@ -193,3 +194,21 @@ def logsumexp_small(x, y):
         q = y.ctypes.data + r * size_of(like)
         reductions.short(a, a, a, a, n, 0, q, (like, 0.0), False)
     return True
+
+
+@_entry
+def softmax_columns(job, start, stop, team, scratch, notes):
+    compute, value = columns.softmax_columns, columns.softmax_value
+    columns.walk_columns(compute, value, job, start, stop, scratch)
+
+
+@_entry
+def log_softmax_columns(job, start, stop, team, scratch, notes):
+    compute, value = columns.log_softmax_columns, columns.log_softmax_value
+    columns.walk_columns(compute, value, job, start, stop, scratch)
+
+
+@_entry
+def logsumexp_columns(job, start, stop, team, scratch, notes):
+    compute, written = columns.logsumexp_columns, reductions.written
+    columns.walk_reduced(compute, written, job, start, stop, scratch)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
+from softaxis._backends._numba._columns import FEW, SUMS
 from softaxis._backends._numba._geometry import Geometry, geometry
 from softaxis._backends._numba._jobs import Job
 from softaxis._backends._numba._rows import SLOTS
@@ -53,6 +54,7 @@ def launch(
     axes: tuple[int, ...],
     extra: Any,
     *,
+    columns: Callable[..., Any] | None = None,
     b: NDArray | None = None,
     c: NDArray | None = None,
     fresh: bool = True,
@@ -64,7 +66,8 @@ def launch(
     """Run a kernel on the rows of `a` along `axes`.
 
     `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`. `fresh` says that
-    `c` is new to the process: its pages come cleared, and so by way of the caches.
+    `c` is new to the process: its pages come cleared, and so by way of the caches. `columns` is a
+    kernel that computes rows which lie side by side in columns.
     """
     kind = a.dtype.char
     g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
@@ -72,6 +75,8 @@ def launch(
     number = 1 if b is None else 2
     lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
     chunks = -(-g.length // CHUNK)
+    if columns is not None and _in_columns(g, kind, mask, chunks):
+        kernel = columns
     past = not fresh and c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
     table = address(g.table)
     job = Job(
@@ -101,6 +106,8 @@ def launch(
     threads = max(1, min(get_num_threads(), a.size // _GRAIN))
     lines = 0 if direct and kind != "e" and not past else lanes * number
     room = lines * job.line * _SIZES[kind], lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
+    if kernel is columns:
+        room = lanes * g.length * a.itemsize + FEW + SUMS, 0
     if threads == 1:
         scratch, notes = _memory(*room)
         kernel(job, 0, units, 0, address(scratch), address(notes))
@@ -163,6 +170,12 @@ def _lanes(kind: str, n: int, arrays: int) -> int:
     lanes = _LANES[kind]
     one = lanes * min(n, CHUNK) * _SIZES[kind] * arrays
     return lanes * max(1, min(4, _TILE // one))
+
+
+def _in_columns(g: Geometry, kind: str, mask: NDArray | None, chunks: int) -> bool:
+    """Whether a kernel for columns can do it."""
+    row_dimensions = len(g.table) - g.outer
+    return g.tiled and kind != "e" and mask is None and chunks == 1 and row_dimensions == 1
 
 
 def _is_aligned(c: NDArray, g: Geometry) -> bool:

@@ -12,6 +12,7 @@ from numba.extending import intrinsic, overload
 from softaxis._backends._numba._vectors import (
     F32,
     F64,
+    WIDE,
     llvm_call,
     llvm_type,
     scalar_of,
@@ -157,6 +158,29 @@ def store_past(typingctx, p, i, x):
         )
         one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
         instruction.set_metadata("nontemporal", one)
+        return context.get_dummy_value()
+
+    return types.none(p, i, x), codegen
+
+
+@intrinsic
+def load_wide(typingctx, p, i):
+    """Load a vector of float64 that is twice as long as others."""
+
+    def codegen(context, builder, sig, args):
+        place, _ = _place(builder, p, args, WIDE.width)
+        return builder.load(place, align=_BYTES[p.dtype])
+
+    return WIDE(p, i), codegen
+
+
+@intrinsic
+def store_wide(typingctx, p, i, x):
+    """Store such a vector."""
+
+    def codegen(context, builder, sig, args):
+        place, _ = _place(builder, p, args, WIDE.width)
+        builder.store(args[2], place, align=_BYTES[p.dtype])
         return context.get_dummy_value()
 
     return types.none(p, i, x), codegen

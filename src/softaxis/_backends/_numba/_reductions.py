@@ -41,7 +41,7 @@ def _has_nan(a, n):
 
 
 @inlined
-def _written(p, q, extra, m, k, rest, spoilt):
+def written(p, q, extra, m, k, rest, spoilt):
     """+inf decides a row, unless NaN is in it too."""
     n = _members(extra, p)
     y = inf if m == inf and not spoilt else _value(m, k, rest, n, extra[1])
@@ -52,7 +52,7 @@ def _written(p, q, extra, m, k, rest, spoilt):
 def short(a, b, s, c, n, p, q, extra, past):
     m = float(row_max(a, n))
     k, rest = sums(a, a, n, shift_of(m), None, False)
-    _written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
+    written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
 
 
 @separate
@@ -71,4 +71,4 @@ def merge(row, chunk, chunks, n, p, q, like, extra):
     spoilt = False
     for i in range(chunks):
         spoilt = spoilt or read(chunk, i * SLOTS + 3) != 0.0
-    _written(p, q, extra, m, k, rest, spoilt)
+    written(p, q, extra, m, k, rest, spoilt)

@@ -221,3 +221,14 @@ def widened(typingctx, a):
         return builder.fpext(args[0], llvm_type(WIDE))
 
     return WIDE(a), codegen
+
+
+@intrinsic
+def narrowed(typingctx, p, a):
+    """Return a vector of the kind that is loaded through `p`."""
+    found = F32 if p.dtype == types.float32 else F64
+
+    def codegen(context, builder, sig, args):
+        return args[1] if a == found else builder.fptrunc(args[1], llvm_type(found))
+
+    return found(p, a), codegen
