@@ -354,6 +354,40 @@ def test_the_bits_of_a_row_depend_on_the_row_alone(name, dtype, shape):
         np.testing.assert_array_equal(call(name, *(a[i] for a in arrays), axis=0), expected[i])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [*NORMALIZERS, "logsumexp"])
+def test_columns_of_every_length_have_the_bits_of_rows(name, dtype):
+    for n in [*range(1, 70), 127, 128, 129, 300, 4096]:
+        for columns in (1, 15, 16, 64, 70):
+            x = numbers((columns, n), dtype, seed=n)
+            x.flat[::7] = -np.inf
+            x.flat[5::113] = np.inf
+            x.flat[3::101] = np.nan
+            got = call(name, np.ascontiguousarray(x.T), axis=0)
+            np.testing.assert_array_equal(got.T, call(name, x, axis=1))
+
+
+def test_the_logarithm_of_a_sum():
+    import mpmath
+    import numba
+
+    from softaxis._backends._numba._log import log_sum
+
+    compiled = numba.njit(log_sum.py_func)
+    random = np.random.default_rng(0)
+    ones = [(1.0, rest) for rest in 10.0 ** random.uniform(-307, 0, 300)]
+    near = [(1.0, rest) for rest in random.uniform(0, 4, 300)]
+    many = [(float(k), k * rest) for k, rest in enumerate(random.uniform(0, 1e6, 300), start=1)]
+    with mpmath.workdps(700):
+        for k, rest in ones + near + many:
+            want = mpmath.log(mpmath.mpf(k) + mpmath.mpf(rest))
+            unit = mpmath.mpf(float(np.spacing(float(want))))
+            assert abs(mpmath.mpf(compiled(k, rest)) - want) < unit, (k, rest)
+    assert compiled(1.0, 0.0) == 0.0
+    assert compiled(0.0, 0.0) == -np.inf
+    assert np.isnan(compiled(1.0, np.nan))
+
+
 LOSSES = ["cross_entropy", "cross_entropy_and_grad"]
 LOSS_ARGUMENTS = [
     {},

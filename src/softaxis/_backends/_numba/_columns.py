@@ -15,6 +15,7 @@ from numba.extending import overload
 from softaxis._backends._numba._copies import ZERO, A, C, entry
 from softaxis._backends._numba._exp import exp_of_others, exp_scaled, unscaled
 from softaxis._backends._numba._jobs import of_row, unit_of
+from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     advance,
     filled,
@@ -36,7 +37,6 @@ from softaxis._backends._numba._rows import (
     INLINED,
     gathered,
     inlined,
-    log_sum,
     nothing,
     separate,
 )

@@ -45,7 +45,7 @@ class Job(NamedTuple):
     past: bool
     """Whether the result goes past the caches."""
     keep: bool
-    """Whether a row and its result fit in a cache, so that exponentials are kept there."""
+    """Whether the exponentials of a long row are kept in its result, and not computed again."""
     extra: Any
     """What else the kernel wants to know."""
 

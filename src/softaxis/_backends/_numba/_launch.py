@@ -34,8 +34,6 @@ _PARTS = 4
 """Parts for each thread, where there is enough to do: a thread that is held up gets fewer."""
 _TILE = 1 << 19
 """Bytes that the scratch buffers of a tile may take."""
-_KEPT = 1 << 19
-"""Bytes of a row that stay in a core's cache, and its result beside it."""
 _PAST = 1 << 25
 """Bytes of a result from which on it goes past the caches, which it would only fill."""
 
@@ -98,7 +96,7 @@ def launch(
         _line(min(g.length, CHUNK), _LANES[kind]),
         fill,
         past,
-        kind != "e" and not past and g.length * a.itemsize <= _KEPT,
+        kind != "e" and not past,
         extra,
     )
     inner = int(g.table[g.outer - 1, 0])

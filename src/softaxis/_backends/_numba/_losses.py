@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._exp import exp_scaled, unscaled
+from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     filled,
     pointer,
@@ -34,7 +35,6 @@ from softaxis._backends._numba._rows import (
     gathered,
     get,
     inlined,
-    log_sum,
     nothing,
     put,
     row_max,

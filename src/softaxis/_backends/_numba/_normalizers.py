@@ -15,6 +15,7 @@ from numba.core import types
 from numba.extending import overload
 
 from softaxis._backends._numba._exp import unscaled
+from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import pointer, read, width, write
 from softaxis._backends._numba._rows import (
     SLOTS,
@@ -24,7 +25,6 @@ from softaxis._backends._numba._rows import (
     exps_times_twice,
     inlined,
     log_softmax_four,
-    log_sum,
     minus,
     row_max,
     scale,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import inf, isnan, log, log1p, nan
 
+from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import pointer, read, write
 from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
     SLOTS,
     inlined,
-    log_sum,
     row_max,
     separate,
     shift_of,

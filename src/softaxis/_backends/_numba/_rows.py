@@ -11,13 +11,14 @@ row, or the next chunk, in nearly every array.
 
 from __future__ import annotations
 
-from math import inf, log
+from math import inf
 
 from numba import njit
 from numba.core import types
 from numba.extending import overload
 
 from softaxis._backends._numba._exp import exp_of_others, exp_scaled, unscaled
+from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     expect,
     expect_to_write,
@@ -270,17 +271,6 @@ def sums(p, c, n, m, t, warm):
         high, low = gathered(high, low, exp_of_others(a))
         i += w
     return float(total(k)), (total(high) + total(low)) * unscaled(p)
-
-
-@inlined
-def log_sum(k, rest):
-    """log(k + rest), with what rounding took from the sum added in first order; -inf for 0.
-
-    That makes it log1p(rest) where one maximum dominates, at the price of a logarithm.
-    """
-    s = k + rest
-    lost = rest - (s - k)
-    return log(s) + lost / s if lost != 0.0 else log(s)
 
 
 @inlined

@@ -201,11 +201,11 @@ def _walk_together(reduce, merge, again, settle, finish, job, units, team, scrat
 
     What joins the notes is done by every thread: each writes the same.
     """
-    _share_notes(reduce, job, units, team, scratch, notes)
+    _share_notes(reduce, job, units, team, scratch, notes, job.keep)
     for i in range(units):
         _join(merge, job, unit_of(job, i), _notes_of(job, notes, i))
     if again is not None:
-        _share_notes(again, job, units, team + TEAM, scratch, notes)
+        _share_notes(again, job, units, team + TEAM, scratch, notes, False)
         for i in range(units):
             _join(settle, job, unit_of(job, i), _notes_of(job, notes, i))
     if finish is not None:
@@ -218,7 +218,7 @@ def _notes_of(job, notes, i):
 
 
 @inlined
-def _share_notes(reduce, job, units, team, scratch, notes):
+def _share_notes(reduce, job, units, team, scratch, notes, keep):
     """Note chunks of every unit: two counters say which are taken, and how many are done."""
     groups = (job.chunks + GROUP - 1) // GROUP
     j = claim(team)
@@ -226,7 +226,7 @@ def _share_notes(reduce, job, units, team, scratch, notes):
         begin, end = j * GROUP, min(job.chunks, (j + 1) * GROUP)
         for i in range(units):
             noted = _notes_of(job, notes, i)
-            _note(reduce, job, unit_of(job, i), begin, end, scratch, noted, False)
+            _note(reduce, job, unit_of(job, i), begin, end, scratch, noted, keep)
         claim(team + TEAM // 2)
         j = claim(team)
     while peek(team + TEAM // 2) < groups:
@@ -242,5 +242,5 @@ def _share_results(finish, job, units, team, scratch, notes):
         begin, end = j * GROUP, min(job.chunks, (j + 1) * GROUP)
         for i in range(units):
             noted = _notes_of(job, notes, i)
-            _make(finish, job, unit_of(job, i), begin, end, scratch, noted, False)
+            _make(finish, job, unit_of(job, i), begin, end, scratch, noted, job.keep)
         j = claim(team)
