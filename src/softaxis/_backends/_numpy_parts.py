@@ -13,7 +13,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from softaxis._backends._numpy_shift import LEAST, NEAR, or_itself, shift_of
+from softaxis._backends._numpy_shift import (
+    LEAST,
+    LOGARITHMIC,
+    NEAR,
+    PROBABLE,
+    fits,
+    is_promising,
+    or_itself,
+    shift_by_maximum,
+    shift_by_sum,
+)
 from softaxis._backends._numpy_sums import LEAF, over_parts, total
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -26,47 +36,35 @@ _WIDE = 1 << 20
 def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """e / sum(e), e = exp(x - shift)."""
     row = _Row(x, working, room)
-    shift = shift_of(row.maximum(), working)
-    if y.dtype == working:
-        s = over_parts(row.n, row.most, lambda i, j: total(row.exp(i, j, shift, y[:, i:j])))
-        np.divide(y, s, out=y)
-    else:
-        s = row.sum_of_exp(shift)
+    if y.dtype != working or np.may_share_memory(x, y):
+        s, shift = row.sum_of_exp(PROBABLE)
         for i, j in row.parts():
             np.divide(row.exp(i, j, shift, row.room(i, j)), s, out=y[:, i:j])
+    else:
+        s, _ = row.sum_of_exp(PROBABLE, y)
+        np.divide(y, s, out=y)
 
 
 def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """z - log(sum(exp(z))), z = x - m."""
     row = _Row(x, working, room)
     m = row.maximum()
-    if y.dtype == working:
-
-        def sum_of(i: int, j: int) -> NDArray:
-            z = np.subtract(row.part(i, j), m, out=y[:, i:j])
-            return total(np.exp(z, out=row.room(i, j)))
-
-        s = over_parts(row.n, row.most, sum_of)
-        np.subtract(y, _Row(y, working, room).log(s, None, s < NEAR), out=y)
-    else:
-        s = row.sum_of_exp(m)
-        log_sum = row.log(s, m, s < NEAR)
-        for i, j in row.parts():
-            z = np.subtract(row.part(i, j), m, out=row.room(i, j))
-            np.subtract(z, log_sum, out=y[:, i:j])
+    s = row.sum_of(m)
+    log_sum = row.log(s, m, s < NEAR)
+    for i, j in row.parts():
+        z = y[:, i:j] if y.dtype == working else row.room(i, j)
+        np.subtract(np.subtract(row.part(i, j), m, out=z), log_sum, out=y[:, i:j])
 
 
 def logsumexp(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """shift + log(sum(exp(x - shift)))."""
     row = _Row(x, working, room)
-    m = row.maximum()
-    shift = shift_of(m, working)
-    s = row.sum_of_exp(shift)
+    s, shift = row.sum_of_exp(LOGARITHMIC)
     if shift is None:
         y[...] = np.log(s)
     else:
-        log_sum = row.log(s, m, (s < NEAR) & (abs(m) < LEAST))
-        y[...] = or_itself(shift + log_sum, m)
+        log_sum = row.log(s, shift, (s < NEAR) & (abs(shift) < LEAST))
+        y[...] = or_itself(shift + log_sum, shift)
 
 
 def room_for(shape: tuple[int, ...], working: Any) -> NDArray:
@@ -130,11 +128,27 @@ class _Row:
         x = self.part(i, j)
         return np.exp(x if shift is None else np.subtract(x, shift, out=e), out=e)
 
-    def sum_of_exp(self, shift: NDArray | None) -> NDArray:
-        def sum_of(i: int, j: int) -> NDArray:
-            return total(self.exp(i, j, shift, self.room(i, j)))
+    def sum_of_exp(self, least: float, e: NDArray | None = None) -> tuple[NDArray, Any]:
+        """Return the sum of exp(x - shift), kept in `e` if given, and the shift, None for 0."""
+        m: Any = None
+        shift: Any = None
+        if not is_promising(self.x):
+            m = self.maximum()
+            shift = shift_by_maximum(m, self.n, least)
+        if shift is None:
+            s = self.sum_of(None, e)
+            if fits(s, least):
+                return s, None
+            shift = shift_by_sum(s, self.maximum() if m is None else m, least)
+        return self.sum_of(shift, e), shift
 
-        return over_parts(self.n, self.most, sum_of)
+    def sum_of(self, shift: Any, e: NDArray | None = None) -> NDArray:
+        """The sum of exp(x - shift), kept in `e` if given."""
+
+        def between(i: int, j: int) -> NDArray:
+            return total(self.exp(i, j, shift, self.room(i, j) if e is None else e[:, i:j]))
+
+        return over_parts(self.n, self.most, between)
 
     def log(self, s: NDArray, shift: NDArray | None, near: NDArray) -> NDArray:
         """log(s), or log1p(rest) where the rest of a row is little beside its one maximum."""

@@ -40,12 +40,11 @@ class Kernel(NamedTuple):
 
     of_rows: Callable[..., Any]
     of_parts: Callable[[NDArray, NDArray, Any, NDArray], None]
-    rooms: int
 
 
-SOFTMAX = Kernel(_numpy_rows.softmax, _numpy_parts.softmax, 1)
-LOG_SOFTMAX = Kernel(_numpy_rows.log_softmax, _numpy_parts.log_softmax, 2)
-LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp, 1)
+SOFTMAX = Kernel(_numpy_rows.softmax, _numpy_parts.softmax)
+LOG_SOFTMAX = Kernel(_numpy_rows.log_softmax, _numpy_parts.log_softmax)
+LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp)
 
 _quiet = Context()
 _quiet.run(np.seterr, all="ignore")
@@ -87,7 +86,7 @@ def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray
     if dtype is None and out is None:
         rows = _small(x, axis)
         if rows is not None:
-            return kernel.of_rows(rows, np.empty(rows.shape, rows.dtype)).reshape(x.shape)
+            return kernel.of_rows(rows).reshape(x.shape)
     axes = as_tuple(axis)
     if x.size == 0 or not _are_neighbours(axes):
         return NotImplemented
@@ -108,7 +107,7 @@ def _reduced(x: NDArray, axis: Axis, keepdims: bool, dtype: Any, out: NDArray | 
     shape = reduced_shape(x.shape, axis, keepdims)
     rows = _small(x, axis) if dtype is None and out is None else None
     if rows is not None:
-        y = LOGSUMEXP.of_rows(rows, np.empty(rows.shape, rows.dtype)).reshape(shape)
+        y = LOGSUMEXP.of_rows(rows).reshape(shape)
         return y[()] if y.ndim == 0 else y
     axes = as_tuple(axis)
     if x.size == 0 or not _are_neighbours(axes):
@@ -186,16 +185,22 @@ def _fill_rows(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
     count, n = x.shape
     step = max(1, BLOCK // n)
     direct = y.dtype == working and y.shape == x.shape and y.flags.c_contiguous
-    rooms = np.empty((kernel.rooms - direct, min(count, step), n), working)
+    apart = direct and not np.may_share_memory(x, y)
+    rooms = np.empty((3, min(count, step), n), working)
     for i in range(0, count, step):
         block, result = x[i : i + step], y[i : i + step]
-        e = [result] if direct else []
-        e += [room[: len(block)] for room in rooms]
+        copy, e, z = (room[: len(block)] for room in rooms)
         if block.dtype != working or not block.flags.c_contiguous:
-            np.copyto(e[0], block)
-            block = e[0]
+            np.copyto(copy, block)
+            block = copy
+        if direct:
+            z = result
+        if apart and kernel is SOFTMAX:
+            e = result
+        if kernel is LOGSUMEXP:
+            z = None
         if len(block) == 1:
-            block, e = block[0], [one[0] for one in e]
-        found = kernel.of_rows(block, *e)
-        if found is not e[0] or not direct:
+            block, e, z = block[0], e[0], z if z is None else z[0]
+        found = kernel.of_rows(block, e, z)
+        if not direct:
             result[...] = found
