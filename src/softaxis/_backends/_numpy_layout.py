@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -62,3 +63,25 @@ def blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Index]:
     for i in range(0, outer, step):
         for j in range(0, inner, width):
             yield slice(i, i + step), _EVERY, slice(j, j + width)
+
+
+def blocks_of(
+    arrays: tuple[NDArray | None, ...], axes: tuple[int, ...], itemsize: int
+) -> Iterator[tuple[NDArray | None, ...]]:
+    """Cut arrays that share all axes but `axes` into blocks (outer, row, inner) of each.
+
+    Where one of them cannot be viewed so, copies of pieces take their place, and what the caller
+    has written to those is stored before the next piece.
+    """
+    views = [None if a is None else as_rows(a, axes) for a in arrays]
+    if all((v is None) == (a is None) for v, a in zip(views, arrays, strict=True)):
+        for block in blocks(views[0].shape, itemsize):
+            yield tuple(None if v is None else v[block] for v in views)
+        return
+    for piece in pieces(arrays[0].shape, axes):
+        parts = [None if a is None else a[piece] for a in arrays]
+        copies = tuple(None if a is None else np.ascontiguousarray(a) for a in parts)
+        yield from blocks_of(copies, axes, itemsize)
+        for part, copy in zip(parts, copies, strict=True):
+            if part is not None and part.flags.writeable:
+                part[...] = copy

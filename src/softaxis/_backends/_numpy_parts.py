@@ -8,6 +8,7 @@ the result; where the result has another dtype, exp is taken once more instead.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,11 +32,13 @@ NDArray: TypeAlias = npt.NDArray[Any]
 _LONG = 1 << 19
 _WIDE = 1 << 20
 """Bytes of a part of one row, and of one that reaches over many rows."""
+_NARROW, _BROAD = 1 << 10, 1 << 14
+"""Bytes of rows side by side between which NumPy's own maximum is the fastest."""
 
 
 def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """e / sum(e), e = exp(x - shift)."""
-    row = _Row(x, working, room)
+    row = Row(x, working, room)
     if y.dtype != working or np.may_share_memory(x, y):
         s, shift = row.sum_of_exp(PROBABLE)
         for i, j in row.parts():
@@ -47,7 +50,7 @@ def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
 
 def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """z - log(sum(exp(z))), z = x - m."""
-    row = _Row(x, working, room)
+    row = Row(x, working, room)
     m = row.maximum()
     s = row.sum_of(m)
     log_sum = row.log(s, m, s < NEAR)
@@ -58,7 +61,7 @@ def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
 
 def logsumexp(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """shift + log(sum(exp(x - shift)))."""
-    row = _Row(x, working, room)
+    row = Row(x, working, room)
     s, shift = row.sum_of_exp(LOGARITHMIC)
     if shift is None:
         y[...] = np.log(s)
@@ -78,12 +81,14 @@ def _most(outer: int, inner: int, working: Any) -> int:
     return max(LEAF, size // (outer * inner))
 
 
-class _Row:
+class Row:
     """Rows side by side, and room for a part of them."""
 
-    def __init__(self, x: NDArray, working: Any, room: NDArray) -> None:
+    def __init__(
+        self, x: NDArray, working: Any, room: NDArray, where: NDArray | None = None
+    ) -> None:
         outer, self.n, inner = x.shape
-        self.x, self.working, self._room = x, working, room
+        self.x, self.working, self._room, self.where = x, working, room, where
         self.most = _most(outer, inner, working)
 
     def parts(self) -> Iterator[tuple[int, int]]:
@@ -93,6 +98,8 @@ class _Row:
     def part(self, i: int, j: int) -> NDArray:
         """x[i:j] in the dtype to compute in, its rows side by side in memory."""
         x = self.x[:, i:j]
+        if self.where is not None:
+            return np.where(self.where[:, i:j], x, -inf).astype(self.working, copy=False)
         if x.dtype == self.working and x.strides[-1] == x.itemsize:
             return x
         return x.astype(self.working, order="C")
@@ -102,7 +109,10 @@ class _Row:
         return self._room[: outer * (j - i) * inner].reshape(outer, j - i, inner)
 
     def maximum(self) -> NDArray:
-        if self.x.shape[2] == 1:
+        inner = self.x.shape[2]
+        if self.where is not None:
+            pass
+        elif inner == 1 or _NARROW <= inner * self.working.itemsize <= _BROAD:
             m = np.maximum.reduce(self.x, axis=1, keepdims=True)
             return m.astype(self.working, copy=False)
         m = self._folded(*next(self.parts()))
@@ -150,24 +160,44 @@ class _Row:
 
         return over_parts(self.n, self.most, between)
 
-    def log(self, s: NDArray, shift: NDArray | None, near: NDArray) -> NDArray:
+    def at(self, y: NDArray) -> NDArray:
+        """x[y] in the dtype to compute in; -inf where it is masked."""
+        outer, _, inner = self.x.shape
+        index = np.arange(outer)[:, None], y[:, 0], np.arange(inner)
+        found = self.x[index].astype(self.working, copy=False)
+        if self.where is not None:
+            found = np.where(self.where[index], found, -inf).astype(self.working, copy=False)
+        return found[:, None]
+
+    def log(self, s: NDArray, shift: Any, near: NDArray) -> NDArray:
         """log(s), or log1p(rest) where the rest of a row is little beside its one maximum."""
-        y = np.log(s)
+        log_sum = np.log(s)
         if near.any():
-            columns = np.flatnonzero(near.any(axis=(0, 1)))
-            rest = self._rest(shift, columns)
-            y[:, :, columns] = np.where(near[:, :, columns], np.log1p(rest), y[:, :, columns])
-        return y
+            rest, some = self.rest(near, shift)
+            log_sum[some] = np.where(near[some], np.log1p(rest), log_sum[some])
+        return log_sum
 
-    def _rest(self, shift: NDArray | None, columns: NDArray) -> NDArray:
+    def rest(self, near: NDArray, shift: Any, y: NDArray | None = None) -> tuple[NDArray, Any]:
+        """Return sums of exp(x - shift) without element y, or the maximum, and of which rows.
+
+        They are those of `near` and, where rows lie side by side, others of the same column.
+        """
+        axis = 0 if self.x.shape[2] == 1 else 2
+        found = np.flatnonzero(near.any(axis=(1, 2 - axis)))
+        some = (slice(None),) * axis + (found,)
         if shift is not None:
-            shift = shift.take(columns, axis=2).transpose(0, 2, 1)
+            shift = np.broadcast_to(shift, near.shape)[some]
+        if y is not None:
+            y = y[some]
 
-        def sum_of(i: int, j: int) -> NDArray:
-            e = np.ascontiguousarray(self.part(i, j).take(columns, axis=2).transpose(0, 2, 1))
+        def between(i: int, j: int) -> NDArray:
+            e = self.part(i, j).take(found, axis=axis)
             np.exp(e if shift is None else np.subtract(e, shift, out=e), out=e)
-            np.copyto(e, 0, where=e == 1)
-            rest: NDArray = np.add.reduce(e, axis=2)[:, None]
-            return rest
+            if y is None:
+                np.copyto(e, 0, where=e == 1)
+            else:
+                outer, _, inner = np.nonzero((y >= i) & (y < j))
+                e[outer, y[outer, 0, inner] - i, inner] = 0
+            return total(e)
 
-        return over_parts(self.n, self.most, sum_of)
+        return over_parts(self.n, self.most, between), some

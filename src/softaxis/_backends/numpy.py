@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from math import prod
+from math import inf, prod
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
-from softaxis._backends import _numpy_parts, _numpy_rows
-from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, pieces
+from softaxis._backends import _numpy_losses, _numpy_parts, _numpy_rows
+from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, blocks_of, pieces
 from softaxis._dtypes import dtypes_for
 from softaxis._libraries._numpy import LIBRARY
 from softaxis.backend import Backend, declined
@@ -32,6 +32,7 @@ _REALS = (
     *("float16", "float32", "float64", "longdouble", "float96", "float128"),
 )
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+_DECLINED_LOSS = "takes integer labels without smoothing, and an array that is not empty"
 _DECLINED = "takes neighbouring axes of an array that is not empty"
 
 
@@ -74,6 +75,48 @@ def logsumexp(
 ) -> Any:
     """shift + log(sum(exp(x - shift)))."""
     return _quietly(_reduced, x, axis, keepdims, dtype, out)
+
+
+@backend.implements(dtypes=_REALS)
+def cross_entropy(
+    logits: NDArray,
+    labels: NDArray,
+    /,
+    *,
+    axis: Axis,
+    where: NDArray | None = None,
+    class_weights: NDArray | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """log(s / e_y)."""
+    if labels.dtype.kind not in "iu" or label_smoothing or logits.size == 0 or z_loss == inf:
+        return declined(_DECLINED_LOSS)
+    arguments = axis, where, class_weights, ignore_index, z_loss, reduction
+    return _quiet.copy().run(_loss, logits, labels, *arguments, gradient=False)
+
+
+@backend.implements(dtypes=_REALS)
+def cross_entropy_and_grad(
+    logits: NDArray,
+    labels: NDArray,
+    /,
+    *,
+    axis: Axis,
+    where: NDArray | None = None,
+    class_weights: NDArray | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """The same, and e / s - [c is the label]."""
+    if labels.dtype.kind not in "iu" or label_smoothing or logits.size == 0 or z_loss == inf:
+        return declined(_DECLINED_LOSS)
+    arguments = axis, where, class_weights, ignore_index, z_loss, reduction
+    return _quiet.copy().run(_loss, logits, labels, *arguments, gradient=True)
 
 
 def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -204,3 +247,42 @@ def _fill_rows(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
         found = kernel.of_rows(block, e, z)
         if not direct:
             result[...] = found
+
+
+def _loss(
+    logits: NDArray,
+    labels: NDArray,
+    axis: int,
+    where: NDArray | None,
+    class_weights: NDArray | None,
+    ignore_index: int | None,
+    z_loss: float,
+    reduction: str,
+    gradient: bool,
+) -> Any:
+    working, final = _dtypes(logits, None)
+    weights = None if class_weights is None else class_weights.astype(working)
+    divisor = 1
+    if reduction == "mean":
+        divisor = _numpy_losses.divisor(labels, ignore_index, weights)
+    terms = _numpy_losses.Terms(weights, ignore_index, z_loss, divisor)
+    grad = np.empty(logits.shape, final) if gradient else None
+    loss = np.empty(labels.shape, final) if reduction == "none" else None
+    kept = None if loss is None else np.expand_dims(loss, axis)
+    sums = []
+    mask = None if where is None else np.broadcast_to(where, logits.shape)
+    operands = (logits, np.expand_dims(labels, axis), mask, grad, kept)
+    for x, y, of_mask, of_grad, of_loss in blocks_of(operands, (axis,), working.itemsize):
+        room = _numpy_parts.room_for(x.shape, working)
+        found = _numpy_losses.cross_entropy(
+            _numpy_parts.Row(x, working, room, of_mask), y, terms, of_grad
+        )
+        if of_loss is not None:
+            of_loss[...] = found
+        else:
+            sums.append(np.add.reduce(found, axis=None))
+    if loss is None:
+        loss = final.type(np.add.reduce(np.array(sums, working)) / divisor)
+    elif loss.ndim == 0:
+        loss = loss[()]
+    return loss if grad is None else (loss, grad)
