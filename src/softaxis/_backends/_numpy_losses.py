@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softaxis._backends._numpy_parts import Row
-from softaxis._backends._numpy_shift import NEAR, PROBABLE
+from softaxis._backends._numpy_shift import NEAR, PROBABLE, fits
 
 NDArray: TypeAlias = npt.NDArray[Any]
 
@@ -56,6 +56,36 @@ class _Known(NamedTuple):
     pull: Any
     """2 z_loss lse."""
     shift: Any
+
+
+def of_matrix(x: NDArray, labels: NDArray, divisor: int, gradient: bool) -> Any:
+    """Return the losses of contiguous rows in the cache and what their gradient is, or None.
+
+    None if one of them needs a shift, or the logarithm to be taken apart. The bits are those that
+    `cross_entropy` computes; for few and short rows this takes a fifth of its time.
+    """
+    e = np.exp(x)
+    s = np.add.reduce(e, axis=1)
+    flat = e.reshape(-1)
+    at = labels.astype(np.intp, copy=False) + np.arange(0, x.size, x.shape[1])
+    e_y = flat[at]
+    quotient = s / e_y
+    if not (fits(s, PROBABLE) and quotient.item(quotient.argmax()) <= _FAR):
+        return None
+    loss = np.log(quotient)
+    others = s - e_y
+    if quotient.item(quotient.argmin()) < NEAR:
+        near = quotient < NEAR
+        flat[at] = 0
+        rest = np.add.reduce(e, axis=1)
+        np.copyto(loss, np.log1p(rest / e_y), where=near)
+        np.copyto(others, rest, where=near)
+    if not gradient:
+        return loss, None
+    scale = s * divisor
+    np.multiply(e, (1 / scale)[:, None], e)
+    flat[at] = -others / scale
+    return loss, e
 
 
 def cross_entropy(row: Row, labels: NDArray, terms: Terms, grad: NDArray | None) -> NDArray:

@@ -52,7 +52,7 @@ def shift_by_sum(s: Any, m: Any, least: float) -> Any:
 
 def shift_by_maximum(m: Any, n: int, least: float) -> Any:
     """Return the shift of rows of length n where their maxima leave no doubt, None elsewhere."""
-    most = log(np.finfo(m.dtype).max)
+    most = float(np.log(np.finfo(m.dtype).max))
     zero = (m >= log(least) + _MARGIN) & (m <= most - log(n) - _MARGIN)
     if zero.all():
         return m.dtype.type(0)

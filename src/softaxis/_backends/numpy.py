@@ -32,7 +32,7 @@ _REALS = (
     *("float16", "float32", "float64", "longdouble", "float96", "float128"),
 )
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
-_DECLINED_LOSS = "takes integer labels without smoothing, and an array that is not empty"
+_DECLINED_LOSS = "takes integer labels, and an array that is not empty"
 _DECLINED = "takes neighbouring axes of an array that is not empty"
 
 
@@ -54,13 +54,15 @@ _quiet.run(np.seterr, all="ignore")
 @backend.implements(dtypes=_REALS)
 def softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
     """e / sum(e), e = exp(x - shift)."""
-    return _quietly(_normalized, SOFTMAX, x, axis, dtype, out)
+    y = _quiet.copy().run(_normalized, SOFTMAX, x, axis, dtype, out)
+    return declined(_DECLINED) if y is NotImplemented else y  # a copied context keeps no reason
 
 
 @backend.implements(dtypes=_REALS)
 def log_softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
     """z - log(sum(exp(z))), z = x - m."""
-    return _quietly(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
+    y = _quiet.copy().run(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
+    return declined(_DECLINED) if y is NotImplemented else y
 
 
 @backend.implements(dtypes=_REALS)
@@ -74,7 +76,8 @@ def logsumexp(
     out: NDArray | None = None,
 ) -> Any:
     """shift + log(sum(exp(x - shift)))."""
-    return _quietly(_reduced, x, axis, keepdims, dtype, out)
+    y = _quiet.copy().run(_reduced, x, axis, keepdims, dtype, out)
+    return declined(_DECLINED) if y is NotImplemented else y
 
 
 @backend.implements(dtypes=_REALS)
@@ -87,12 +90,11 @@ def cross_entropy(
     where: NDArray | None = None,
     class_weights: NDArray | None = None,
     ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Any:
     """log(s / e_y)."""
-    if labels.dtype.kind not in "iu" or label_smoothing or logits.size == 0 or z_loss == inf:
+    if labels.dtype.kind not in "iu" or logits.size == 0 or z_loss == inf:
         return declined(_DECLINED_LOSS)
     arguments = axis, where, class_weights, ignore_index, z_loss, reduction
     return _quiet.copy().run(_loss, logits, labels, *arguments, gradient=False)
@@ -108,28 +110,22 @@ def cross_entropy_and_grad(
     where: NDArray | None = None,
     class_weights: NDArray | None = None,
     ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Any:
     """The same, and e / s - [c is the label]."""
-    if labels.dtype.kind not in "iu" or label_smoothing or logits.size == 0 or z_loss == inf:
+    if labels.dtype.kind not in "iu" or logits.size == 0 or z_loss == inf:
         return declined(_DECLINED_LOSS)
     arguments = axis, where, class_weights, ignore_index, z_loss, reduction
     return _quiet.copy().run(_loss, logits, labels, *arguments, gradient=True)
-
-
-def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call in a copy of a context in which nothing warns: a fifth of the cost of `np.errstate`."""
-    result = _quiet.copy().run(function, *arguments)
-    return declined(_DECLINED) if result is NotImplemented else result  # the copy keeps no reason
 
 
 def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray | None) -> Any:
     if dtype is None and out is None:
         rows = _small(x, axis)
         if rows is not None:
-            return kernel.of_rows(rows).reshape(x.shape)
+            y = kernel.of_rows(rows)
+            return y if y.shape == x.shape else y.reshape(x.shape)
     axes = as_tuple(axis)
     if x.size == 0 or not _are_neighbours(axes):
         return NotImplemented
@@ -173,10 +169,13 @@ def _small(x: NDArray, axis: Axis) -> NDArray | None:
     size = x.size
     if not 0 < size <= BLOCK or x.dtype not in _FLOATS or not x.flags.c_contiguous:
         return None
-    n = prod([x.shape[i] for i in axis]) if isinstance(axis, tuple) else x.shape[axis]
+    shape = x.shape
+    n = prod([shape[i] for i in axis]) if isinstance(axis, tuple) else shape[axis]
     if n == size:
         return x.reshape(-1)
-    return x.reshape(-1, n) if axis == x.ndim - 1 else None
+    if axis != len(shape) - 1:
+        return None
+    return x if axis == 1 else x.reshape(-1, n)
 
 
 def _are_neighbours(axes: tuple[int, ...]) -> bool:
@@ -227,7 +226,7 @@ def _fill_blocks(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
 def _fill_rows(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
     count, n = x.shape
     step = max(1, BLOCK // n)
-    direct = y.dtype == working and y.shape == x.shape and y.flags.c_contiguous
+    direct = kernel is not LOGSUMEXP and y.dtype == working and y.flags.c_contiguous
     apart = direct and not np.may_share_memory(x, y)
     rooms = np.empty((3, min(count, step), n), working)
     for i in range(0, count, step):
@@ -260,6 +259,10 @@ def _loss(
     reduction: str,
     gradient: bool,
 ) -> Any:
+    if where is None and class_weights is None and ignore_index is None and not z_loss:
+        result = _plain_loss(logits, labels, axis, reduction, gradient)
+        if result is not None:
+            return result
     working, final = _dtypes(logits, None)
     weights = None if class_weights is None else class_weights.astype(working)
     divisor = 1
@@ -286,3 +289,19 @@ def _loss(
     elif loss.ndim == 0:
         loss = loss[()]
     return loss if grad is None else (loss, grad)
+
+
+def _plain_loss(
+    logits: NDArray, labels: NDArray, axis: int, reduction: str, gradient: bool
+) -> Any:
+    """Compute a small matrix in a few steps; None for anything else."""
+    if logits.ndim != 2 or axis != 1 or _small(logits, axis) is None:
+        return None
+    divisor = labels.size if reduction == "mean" else 1
+    found = _numpy_losses.of_matrix(logits, labels, divisor, gradient)
+    if found is None:
+        return None
+    loss, slope = found
+    if reduction != "none":
+        loss = np.add.reduce(loss) / logits.dtype.type(divisor)
+    return (loss, slope) if gradient else loss
