@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from softaxis._backends._numpy_parts import Row
+from softaxis._backends._numpy_layout import blocks_of, small_rows
+from softaxis._backends._numpy_parts import Row, room_for
 from softaxis._backends._numpy_shift import NEAR, PROBABLE, fits
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -33,11 +34,23 @@ _LABELS = 1 << 17
 """Labels that are looked at together."""
 
 
+class Options(NamedTuple):
+    """The keyword arguments of the public functions."""
+
+    axis: int
+    where: NDArray | None
+    class_weights: NDArray | None
+    ignore_index: int | None
+    z_loss: float
+    reduction: str
+    gradient: bool
+
+
 class Terms(NamedTuple):
     """What is asked for beside logits and labels."""
 
     weights: NDArray | None
-    """One weight for each class, in the dtype to compute in."""
+    """One weight for each class."""
     ignored: int | None
     z_loss: float
     divisor: Any
@@ -58,11 +71,55 @@ class _Known(NamedTuple):
     shift: Any
 
 
-def of_matrix(x: NDArray, labels: NDArray, divisor: int, gradient: bool) -> Any:
+def loss(logits: NDArray, labels: NDArray, options: Options, working: Any, final: Any) -> Any:
+    """Return the loss, or the loss and its gradient."""
+    axis, where, class_weights, ignored, z_loss, reduction, gradient = options
+    if where is None and class_weights is None and ignored is None and not z_loss:
+        result = _of_small(logits, labels, options)
+        if result is not None:
+            return result
+    divisor = _divisor(labels, ignored, class_weights, working) if reduction == "mean" else 1
+    terms = Terms(class_weights, ignored, z_loss, divisor)
+    mask = None if where is None else np.broadcast_to(where, logits.shape)
+    grad = np.empty(logits.shape, final) if gradient else None
+    losses = np.empty(labels.shape, final) if reduction == "none" else None
+    kept = None if losses is None else np.expand_dims(losses, axis)
+    sums = []
+    operands = (logits, np.expand_dims(labels, axis), mask, grad, kept)
+    itemsize = working.itemsize * (1 if mask is None else 2)  # what is masked is a copy
+    for x, y, of_mask, of_grad, of_loss in blocks_of(operands, (axis,), itemsize):
+        row = Row(x, working, room_for(x.shape, working), of_mask)
+        found = _of_rows(row, y, terms, of_grad)
+        if of_loss is not None:
+            of_loss[...] = found
+        else:
+            sums.append(np.add.reduce(found, axis=None))
+    if losses is None:
+        result = final.type(np.add.reduce(np.array(sums, working)) / divisor)
+    else:
+        result = losses[()] if losses.ndim == 0 else losses
+    return (result, grad) if gradient else result
+
+
+def _of_small(logits: NDArray, labels: NDArray, options: Options) -> Any:
+    """Compute a small matrix in a few steps; None for anything else."""
+    if logits.ndim != 2 or options.axis != 1 or small_rows(logits, 1) is None:
+        return None
+    divisor = labels.size if options.reduction == "mean" else 1
+    found = _of_matrix(logits, labels, divisor, options.gradient)
+    if found is None:
+        return None
+    result, grad = found
+    if options.reduction != "none":
+        result = np.add.reduce(result) / logits.dtype.type(divisor)
+    return (result, grad) if options.gradient else result
+
+
+def _of_matrix(x: NDArray, labels: NDArray, divisor: int, gradient: bool) -> Any:
     """Return the losses of contiguous rows in the cache and what their gradient is, or None.
 
     None if one of them needs a shift, or the logarithm to be taken apart. The bits are those that
-    `cross_entropy` computes; for few and short rows this takes a fifth of its time.
+    `_of_rows` computes; for few and short rows this takes a fifth of its time.
     """
     e = np.exp(x)
     s = np.add.reduce(e, axis=1)
@@ -88,7 +145,7 @@ def of_matrix(x: NDArray, labels: NDArray, divisor: int, gradient: bool) -> Any:
     return loss, e
 
 
-def cross_entropy(row: Row, labels: NDArray, terms: Terms, grad: NDArray | None) -> NDArray:
+def _of_rows(row: Row, labels: NDArray, terms: Terms, grad: NDArray | None) -> NDArray:
     """Return the loss of each row in the dtype to compute in; write the gradient if asked for."""
     y = labels.astype(np.intp, copy=False)
     ignored = None
@@ -109,9 +166,7 @@ def cross_entropy(row: Row, labels: NDArray, terms: Terms, grad: NDArray | None)
     return loss
 
 
-def _loss(
-    row: Row, y: NDArray, s: NDArray, shift: Any, terms: Terms
-) -> tuple[NDArray, _Known]:
+def _loss(row: Row, y: NDArray, s: NDArray, shift: Any, terms: Terms) -> tuple[NDArray, _Known]:
     x_y = row.at(y)
     e_y = np.exp(x_y if shift is None else x_y - shift)
     quotient = s / e_y
@@ -130,7 +185,7 @@ def _loss(
             np.copyto(loss, inf, where=shift == -inf)  # of nothing but -inf
     v: Any = 1
     if terms.weights is not None:
-        v = terms.weights[y]
+        v = terms.weights[y].astype(row.working, copy=False)
         loss = np.where(v == 0, 0, v * loss)
     pull: Any = 0
     if terms.z_loss:
@@ -143,7 +198,8 @@ def _loss(
 def _lse(s: NDArray, shift: Any) -> NDArray:
     if shift is None:
         return np.log(s)
-    return np.where(shift == -inf, shift, shift + np.log(s))
+    lse: NDArray = np.where(shift == -inf, shift, shift + np.log(s))
+    return lse
 
 
 def _write(row: Row, known: _Known, terms: Terms, grad: NDArray, kept: bool) -> None:
@@ -161,16 +217,20 @@ def _write(row: Row, known: _Known, terms: Terms, grad: NDArray, kept: bool) -> 
         (e_y * pull - v * others) / scale
     )[:, 0]
     if row.where is not None:
-        np.copyto(grad, 0, where=~row.where)
+        for i, j in row.parts():
+            np.copyto(grad[:, i:j], 0, where=~row.where[:, i:j])
 
 
-def divisor(labels: NDArray, ignored: int | None, weights: NDArray | None) -> Any:
+def _divisor(labels: NDArray, ignored: int | None, weights: NDArray | None, working: Any) -> Any:
     """Return the number, or the summed weights, of the rows that count; 1 for none at all."""
-    found = []
+    sums = []
     for i in range(0, labels.size, _LABELS):
         y = labels.flat[i : i + _LABELS]
         if ignored is not None:
             y = y[y != ignored]
-        found.append(y.size if weights is None else np.add.reduce(weights[y.astype(np.intp)]))
-    n = sum(found) if weights is None else np.add.reduce(np.array(found, weights.dtype))
+        if weights is None:
+            sums.append(y.size)
+        else:
+            sums.append(np.add.reduce(weights[y.astype(np.intp)].astype(working, copy=False)))
+    n = sum(sums) if weights is None else np.add.reduce(np.array(sums, working))
     return n or 1

@@ -90,6 +90,7 @@ class Row:
         outer, self.n, inner = x.shape
         self.x, self.working, self._room, self.where = x, working, room, where
         self.most = _most(outer, inner, working)
+        self._held: NDArray | None = None
 
     def parts(self) -> Iterator[tuple[int, int]]:
         for i in range(0, self.n, self.most):
@@ -158,6 +159,7 @@ class Row:
         def between(i: int, j: int) -> NDArray:
             return total(self.exp(i, j, shift, self.room(i, j) if e is None else e[:, i:j]))
 
+        self._held = e if e is not None or self.n > self.most else self.room(0, self.n)
         return over_parts(self.n, self.most, between)
 
     def at(self, y: NDArray) -> NDArray:
@@ -180,6 +182,8 @@ class Row:
     def rest(self, near: NDArray, shift: Any, y: NDArray | None = None) -> tuple[NDArray, Any]:
         """Return sums of exp(x - shift) without element y, or the maximum, and of which rows.
 
+        It follows upon `sum_of` with the same shift, which may have left the exponentials behind.
+
         They are those of `near` and, where rows lie side by side, others of the same column.
         """
         axis = 0 if self.x.shape[2] == 1 else 2
@@ -191,8 +195,11 @@ class Row:
             y = y[some]
 
         def between(i: int, j: int) -> NDArray:
-            e = self.part(i, j).take(found, axis=axis)
-            np.exp(e if shift is None else np.subtract(e, shift, out=e), out=e)
+            if self._held is not None:
+                e = self._held[:, i:j].take(found, axis=axis)
+            else:
+                e = self.part(i, j).take(found, axis=axis)
+                np.exp(e if shift is None else np.subtract(e, shift, out=e), out=e)
             if y is None:
                 np.copyto(e, 0, where=e == 1)
             else:

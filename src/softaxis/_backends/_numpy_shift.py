@@ -42,7 +42,7 @@ def fits(s: Any, least: float) -> bool:
 
 def is_promising(x: NDArray) -> bool:
     """Return whether it is likely that sums of exp(x) are in bounds: a guess by one element."""
-    return _LOW < x.item(0) < _HIGH
+    return bool(_LOW < x.item(0) < _HIGH)
 
 
 def shift_by_sum(s: Any, m: Any, least: float) -> Any:

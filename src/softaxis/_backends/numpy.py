@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from math import inf, prod
+from math import inf
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
-from softaxis._backends import _numpy_losses, _numpy_parts, _numpy_rows
-from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, blocks_of, pieces
+from softaxis._backends import _numpy_parts, _numpy_rows
+from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, pieces, small_rows
+from softaxis._backends._numpy_losses import Options, loss
 from softaxis._dtypes import dtypes_for
 from softaxis._libraries._numpy import LIBRARY
 from softaxis.backend import Backend, declined
@@ -31,7 +32,8 @@ _REALS = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "longdouble", "float96", "float128"),
 )
-_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+_LONG = 1024
+"""Elements of the rows from which a buffer of that many is the faster one, and of that buffer."""
 _DECLINED_LOSS = "takes integer labels, and an array that is not empty"
 _DECLINED = "takes neighbouring axes of an array that is not empty"
 
@@ -49,19 +51,21 @@ LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp)
 
 _quiet = Context()
 _quiet.run(np.seterr, all="ignore")
+_quiet_long = _quiet.copy()
+_quiet_long.run(np.setbufsize, _LONG)
 
 
 @backend.implements(dtypes=_REALS)
 def softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
     """e / sum(e), e = exp(x - shift)."""
-    y = _quiet.copy().run(_normalized, SOFTMAX, x, axis, dtype, out)
+    y = _quiet_for(x).run(_normalized, SOFTMAX, x, axis, dtype, out)
     return declined(_DECLINED) if y is NotImplemented else y  # a copied context keeps no reason
 
 
 @backend.implements(dtypes=_REALS)
 def log_softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
     """z - log(sum(exp(z))), z = x - m."""
-    y = _quiet.copy().run(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
+    y = _quiet_for(x).run(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
     return declined(_DECLINED) if y is NotImplemented else y
 
 
@@ -76,7 +80,7 @@ def logsumexp(
     out: NDArray | None = None,
 ) -> Any:
     """shift + log(sum(exp(x - shift)))."""
-    y = _quiet.copy().run(_reduced, x, axis, keepdims, dtype, out)
+    y = _quiet_for(x).run(_reduced, x, axis, keepdims, dtype, out)
     return declined(_DECLINED) if y is NotImplemented else y
 
 
@@ -94,10 +98,15 @@ def cross_entropy(
     reduction: str = "none",
 ) -> Any:
     """log(s / e_y)."""
-    if labels.dtype.kind not in "iu" or logits.size == 0 or z_loss == inf:
+    if (
+        labels.dtype.kind not in "iu"
+        or not isinstance(axis, int)
+        or not logits.size
+        or z_loss == inf
+    ):
         return declined(_DECLINED_LOSS)
-    arguments = axis, where, class_weights, ignore_index, z_loss, reduction
-    return _quiet.copy().run(_loss, logits, labels, *arguments, gradient=False)
+    options = Options(axis, where, class_weights, ignore_index, z_loss, reduction, False)
+    return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
 
 
 @backend.implements(dtypes=_REALS)
@@ -114,15 +123,28 @@ def cross_entropy_and_grad(
     reduction: str = "none",
 ) -> Any:
     """The same, and e / s - [c is the label]."""
-    if labels.dtype.kind not in "iu" or logits.size == 0 or z_loss == inf:
+    if (
+        labels.dtype.kind not in "iu"
+        or not isinstance(axis, int)
+        or not logits.size
+        or z_loss == inf
+    ):
         return declined(_DECLINED_LOSS)
-    arguments = axis, where, class_weights, ignore_index, z_loss, reduction
-    return _quiet.copy().run(_loss, logits, labels, *arguments, gradient=True)
+    options = Options(axis, where, class_weights, ignore_index, z_loss, reduction, True)
+    return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
+
+
+def _quiet_for(x: NDArray) -> Context:
+    """Copy a context in which nothing warns: a fifth of the cost of `np.errstate`.
+
+    NumPy copies what is broadcast along rows shorter than its buffer, so long rows get a short one.
+    """
+    return (_quiet_long if x.size > BLOCK and x.shape[-1] >= _LONG else _quiet).copy()
 
 
 def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray | None) -> Any:
     if dtype is None and out is None:
-        rows = _small(x, axis)
+        rows = small_rows(x, axis)
         if rows is not None:
             y = kernel.of_rows(rows)
             return y if y.shape == x.shape else y.reshape(x.shape)
@@ -144,7 +166,7 @@ def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray
 
 def _reduced(x: NDArray, axis: Axis, keepdims: bool, dtype: Any, out: NDArray | None) -> Any:
     shape = reduced_shape(x.shape, axis, keepdims)
-    rows = _small(x, axis) if dtype is None and out is None else None
+    rows = small_rows(x, axis) if dtype is None and out is None else None
     if rows is not None:
         y = LOGSUMEXP.of_rows(rows).reshape(shape)
         return y[()] if y.ndim == 0 else y
@@ -162,20 +184,6 @@ def _reduced(x: NDArray, axis: Axis, keepdims: bool, dtype: Any, out: NDArray | 
         out[...] = y
         return out
     return y[()] if y.ndim == 0 else y
-
-
-def _small(x: NDArray, axis: Axis) -> NDArray | None:
-    """Return what takes one block and no conversion as one row, or as a matrix of rows."""
-    size = x.size
-    if not 0 < size <= BLOCK or x.dtype not in _FLOATS or not x.flags.c_contiguous:
-        return None
-    shape = x.shape
-    n = prod([shape[i] for i in axis]) if isinstance(axis, tuple) else shape[axis]
-    if n == size:
-        return x.reshape(-1)
-    if axis != len(shape) - 1:
-        return None
-    return x if axis == 1 else x.reshape(-1, n)
 
 
 def _are_neighbours(axes: tuple[int, ...]) -> bool:
@@ -246,62 +254,3 @@ def _fill_rows(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
         found = kernel.of_rows(block, e, z)
         if not direct:
             result[...] = found
-
-
-def _loss(
-    logits: NDArray,
-    labels: NDArray,
-    axis: int,
-    where: NDArray | None,
-    class_weights: NDArray | None,
-    ignore_index: int | None,
-    z_loss: float,
-    reduction: str,
-    gradient: bool,
-) -> Any:
-    if where is None and class_weights is None and ignore_index is None and not z_loss:
-        result = _plain_loss(logits, labels, axis, reduction, gradient)
-        if result is not None:
-            return result
-    working, final = _dtypes(logits, None)
-    weights = None if class_weights is None else class_weights.astype(working)
-    divisor = 1
-    if reduction == "mean":
-        divisor = _numpy_losses.divisor(labels, ignore_index, weights)
-    terms = _numpy_losses.Terms(weights, ignore_index, z_loss, divisor)
-    grad = np.empty(logits.shape, final) if gradient else None
-    loss = np.empty(labels.shape, final) if reduction == "none" else None
-    kept = None if loss is None else np.expand_dims(loss, axis)
-    sums = []
-    mask = None if where is None else np.broadcast_to(where, logits.shape)
-    operands = (logits, np.expand_dims(labels, axis), mask, grad, kept)
-    for x, y, of_mask, of_grad, of_loss in blocks_of(operands, (axis,), working.itemsize):
-        room = _numpy_parts.room_for(x.shape, working)
-        found = _numpy_losses.cross_entropy(
-            _numpy_parts.Row(x, working, room, of_mask), y, terms, of_grad
-        )
-        if of_loss is not None:
-            of_loss[...] = found
-        else:
-            sums.append(np.add.reduce(found, axis=None))
-    if loss is None:
-        loss = final.type(np.add.reduce(np.array(sums, working)) / divisor)
-    elif loss.ndim == 0:
-        loss = loss[()]
-    return loss if grad is None else (loss, grad)
-
-
-def _plain_loss(
-    logits: NDArray, labels: NDArray, axis: int, reduction: str, gradient: bool
-) -> Any:
-    """Compute a small matrix in a few steps; None for anything else."""
-    if logits.ndim != 2 or axis != 1 or _small(logits, axis) is None:
-        return None
-    divisor = labels.size if reduction == "mean" else 1
-    found = _numpy_losses.of_matrix(logits, labels, divisor, gradient)
-    if found is None:
-        return None
-    loss, slope = found
-    if reduction != "none":
-        loss = np.add.reduce(loss) / logits.dtype.type(divisor)
-    return (loss, slope) if gradient else loss
