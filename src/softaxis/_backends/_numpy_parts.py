@@ -32,7 +32,7 @@ NDArray: TypeAlias = npt.NDArray[Any]
 _LONG = 1 << 19
 _WIDE = 1 << 20
 """Bytes of a part of one row, and of one that reaches over many rows."""
-_NARROW, _BROAD = 1 << 10, 1 << 14
+_NARROW, _BROAD = 1 << 12, 1 << 14
 """Bytes of rows side by side between which NumPy's own maximum is the fastest."""
 
 
