@@ -51,12 +51,20 @@ def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
 def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """z - log(sum(exp(z))), z = x - m."""
     row = Row(x, working, room)
-    m = row.maximum()
+    m: Any = row.maximum()
+    if (
+        y.dtype == working and x.shape[2] == 1
+    ):  # to keep z of a long row is cheaper than to repeat it
+        for i, j in row.parts():
+            np.subtract(row.part(i, j), m, out=y[:, i:j])
+        row, m = Row(y, working, room), None
     s = row.sum_of(m)
     log_sum = row.log(s, m, s < NEAR)
     for i, j in row.parts():
-        z = y[:, i:j] if y.dtype == working else row.room(i, j)
-        np.subtract(np.subtract(row.part(i, j), m, out=z), log_sum, out=y[:, i:j])
+        z = row.part(i, j)
+        if m is not None:
+            z = np.subtract(z, m, out=y[:, i:j] if y.dtype == working else row.room(i, j))
+        np.subtract(z, log_sum, out=y[:, i:j])
 
 
 def logsumexp(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:

@@ -74,7 +74,7 @@ def _exp(x: NDArray, e: NDArray | None, least: float) -> tuple[NDArray, Any, Any
 def _repair(x: NDArray, e: NDArray, s: NDArray, least: float) -> NDArray:
     """Compute rows whose sum is out of bounds once more, with a shift; return all shifts."""
     rows = np.flatnonzero(~((s >= least) & (s < inf)))
-    z = x[rows]
+    z = x.take(rows, axis=0)
     m = _maximum(z)[1]
     np.exp(np.subtract(z, m, z), z)
     e[rows], s[rows] = z, _sum(z)
@@ -116,10 +116,10 @@ def _log(s: Any, e: NDArray, at: Any, near: Any = None) -> Any:
         return y
     rows = np.flatnonzero(near)
     if at is None:
-        y[rows] = _log_of_rest(e[rows])
+        y[rows] = _log_of_rest(e.take(rows, axis=0))
     else:
         e.reshape(-1)[at[rows]] = 0
-        y[rows] = np.log1p(_sum(e[rows]))
+        y[rows] = np.log1p(_sum(e.take(rows, axis=0)))
     return y
 
 
