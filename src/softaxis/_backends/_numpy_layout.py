@@ -7,7 +7,10 @@ from itertools import pairwise
 from math import prod
 from typing import Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
+
+from softaxis._axes import Axis
 
 NDArray: TypeAlias = npt.NDArray[Any]
 Index: TypeAlias = tuple[slice, ...]
@@ -21,6 +24,21 @@ page of memory."""
 _PIECE = 1 << 18
 """Elements of a piece that is copied because it cannot be viewed as (outer, row, inner)."""
 _EVERY = slice(None)
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+def small_rows(x: NDArray, axis: Axis) -> NDArray | None:
+    """Return what takes one block and no conversion as one row, or as a matrix of rows."""
+    size = x.size
+    if not 0 < size <= BLOCK or x.dtype not in _FLOATS or not x.flags.c_contiguous:
+        return None
+    shape = x.shape
+    n = prod([shape[i] for i in axis]) if isinstance(axis, tuple) else shape[axis]
+    if n == size:
+        return x.reshape(-1)
+    if axis != len(shape) - 1:
+        return None
+    return x if axis == 1 else x.reshape(-1, n)
 
 
 def as_rows(x: NDArray, axes: tuple[int, ...]) -> NDArray | None:
@@ -62,3 +80,28 @@ def blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Index]:
     for i in range(0, outer, step):
         for j in range(0, inner, width):
             yield slice(i, i + step), _EVERY, slice(j, j + width)
+
+
+def blocks_of(
+    arrays: tuple[NDArray | None, ...], axes: tuple[int, ...], itemsize: int
+) -> Iterator[tuple[Any, ...]]:
+    """Cut arrays that share all axes but `axes` into blocks (outer, row, inner) of each.
+
+    Where one of them cannot be viewed so, copies of pieces take their place, and what the caller
+    has written to those is stored before the next piece.
+    """
+    first = arrays[0]
+    assert first is not None
+    views = [None if a is None else as_rows(a, axes) for a in arrays]
+    if all((v is None) == (a is None) for v, a in zip(views, arrays, strict=True)):
+        outer, inner = prod(first.shape[: axes[0]]), prod(first.shape[axes[-1] + 1 :])
+        for block in blocks((outer, first.size // (outer * inner), inner), itemsize):
+            yield tuple(None if v is None else v[block] for v in views)
+        return
+    for piece in pieces(first.shape, axes):
+        parts = [None if a is None else a[piece] for a in arrays]
+        copies = tuple(None if a is None else np.ascontiguousarray(a) for a in parts)
+        yield from blocks_of(copies, axes, itemsize)
+        for part, copy in zip(parts, copies, strict=True):
+            if part is not None and part.flags.writeable:
+                part[...] = copy

@@ -8,12 +8,23 @@ the result; where the result has another dtype, exp is taken once more instead.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from softaxis._backends._numpy_shift import LEAST, NEAR, or_itself, shift_of
+from softaxis._backends._numpy_shift import (
+    LEAST,
+    LOGARITHMIC,
+    NEAR,
+    PROBABLE,
+    fits,
+    is_promising,
+    or_itself,
+    shift_by_maximum,
+    shift_by_sum,
+)
 from softaxis._backends._numpy_sums import LEAF, over_parts, total
 
 NDArray: TypeAlias = npt.NDArray[Any]
@@ -21,52 +32,50 @@ NDArray: TypeAlias = npt.NDArray[Any]
 _LONG = 1 << 19
 _WIDE = 1 << 20
 """Bytes of a part of one row, and of one that reaches over many rows."""
+_NARROW, _BROAD = 1 << 12, 1 << 14
+"""Bytes of rows side by side between which NumPy's own maximum is the fastest."""
 
 
 def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """e / sum(e), e = exp(x - shift)."""
-    row = _Row(x, working, room)
-    shift = shift_of(row.maximum(), working)
-    if y.dtype == working:
-        s = over_parts(row.n, row.most, lambda i, j: total(row.exp(i, j, shift, y[:, i:j])))
-        np.divide(y, s, out=y)
-    else:
-        s = row.sum_of_exp(shift)
+    row = Row(x, working, room)
+    if y.dtype != working or np.may_share_memory(x, y):
+        s, shift = row.sum_of_exp(PROBABLE)
         for i, j in row.parts():
             np.divide(row.exp(i, j, shift, row.room(i, j)), s, out=y[:, i:j])
+    else:
+        s, _ = row.sum_of_exp(PROBABLE, y)
+        np.divide(y, s, out=y)
 
 
 def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """z - log(sum(exp(z))), z = x - m."""
-    row = _Row(x, working, room)
-    m = row.maximum()
-    if y.dtype == working:
-
-        def sum_of(i: int, j: int) -> NDArray:
-            z = np.subtract(row.part(i, j), m, out=y[:, i:j])
-            return total(np.exp(z, out=row.room(i, j)))
-
-        s = over_parts(row.n, row.most, sum_of)
-        np.subtract(y, _Row(y, working, room).log(s, None, s < NEAR), out=y)
-    else:
-        s = row.sum_of_exp(m)
-        log_sum = row.log(s, m, s < NEAR)
+    row = Row(x, working, room)
+    m: Any = row.maximum()
+    if (
+        y.dtype == working and x.shape[2] == 1
+    ):  # to keep z of a long row is cheaper than to repeat it
         for i, j in row.parts():
-            z = np.subtract(row.part(i, j), m, out=row.room(i, j))
-            np.subtract(z, log_sum, out=y[:, i:j])
+            np.subtract(row.part(i, j), m, out=y[:, i:j])
+        row, m = Row(y, working, room), None
+    s = row.sum_of(m)
+    log_sum = row.log(s, m, s < NEAR)
+    for i, j in row.parts():
+        z = row.part(i, j)
+        if m is not None:
+            z = np.subtract(z, m, out=y[:, i:j] if y.dtype == working else row.room(i, j))
+        np.subtract(z, log_sum, out=y[:, i:j])
 
 
 def logsumexp(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """shift + log(sum(exp(x - shift)))."""
-    row = _Row(x, working, room)
-    m = row.maximum()
-    shift = shift_of(m, working)
-    s = row.sum_of_exp(shift)
+    row = Row(x, working, room)
+    s, shift = row.sum_of_exp(LOGARITHMIC)
     if shift is None:
         y[...] = np.log(s)
     else:
-        log_sum = row.log(s, m, (s < NEAR) & (abs(m) < LEAST))
-        y[...] = or_itself(shift + log_sum, m)
+        log_sum = row.log(s, shift, (s < NEAR) & (abs(shift) < LEAST))
+        y[...] = or_itself(shift + log_sum, shift)
 
 
 def room_for(shape: tuple[int, ...], working: Any) -> NDArray:
@@ -80,13 +89,16 @@ def _most(outer: int, inner: int, working: Any) -> int:
     return max(LEAF, size // (outer * inner))
 
 
-class _Row:
+class Row:
     """Rows side by side, and room for a part of them."""
 
-    def __init__(self, x: NDArray, working: Any, room: NDArray) -> None:
+    def __init__(
+        self, x: NDArray, working: Any, room: NDArray, where: NDArray | None = None
+    ) -> None:
         outer, self.n, inner = x.shape
-        self.x, self.working, self._room = x, working, room
+        self.x, self.working, self._room, self.where = x, working, room, where
         self.most = _most(outer, inner, working)
+        self._held: NDArray | None = None
 
     def parts(self) -> Iterator[tuple[int, int]]:
         for i in range(0, self.n, self.most):
@@ -95,6 +107,8 @@ class _Row:
     def part(self, i: int, j: int) -> NDArray:
         """x[i:j] in the dtype to compute in, its rows side by side in memory."""
         x = self.x[:, i:j]
+        if self.where is not None:
+            return np.where(self.where[:, i:j], x, -inf).astype(self.working, copy=False)
         if x.dtype == self.working and x.strides[-1] == x.itemsize:
             return x
         return x.astype(self.working, order="C")
@@ -104,7 +118,10 @@ class _Row:
         return self._room[: outer * (j - i) * inner].reshape(outer, j - i, inner)
 
     def maximum(self) -> NDArray:
-        if self.x.shape[2] == 1:
+        inner = self.x.shape[2]
+        if self.where is not None:
+            pass
+        elif inner == 1 or _NARROW <= inner * self.working.itemsize <= _BROAD:
             m = np.maximum.reduce(self.x, axis=1, keepdims=True)
             return m.astype(self.working, copy=False)
         m = self._folded(*next(self.parts()))
@@ -130,30 +147,72 @@ class _Row:
         x = self.part(i, j)
         return np.exp(x if shift is None else np.subtract(x, shift, out=e), out=e)
 
-    def sum_of_exp(self, shift: NDArray | None) -> NDArray:
-        def sum_of(i: int, j: int) -> NDArray:
-            return total(self.exp(i, j, shift, self.room(i, j)))
+    def sum_of_exp(self, least: float, e: NDArray | None = None) -> tuple[NDArray, Any]:
+        """Return the sum of exp(x - shift), kept in `e` if given, and the shift, None for 0."""
+        m: Any = None
+        shift: Any = None
+        if not is_promising(self.x):
+            m = self.maximum()
+            shift = shift_by_maximum(m, self.n, least)
+        if shift is None:
+            s = self.sum_of(None, e)
+            if fits(s, least):
+                return s, None
+            shift = shift_by_sum(s, self.maximum() if m is None else m, least)
+        return self.sum_of(shift, e), shift
 
-        return over_parts(self.n, self.most, sum_of)
+    def sum_of(self, shift: Any, e: NDArray | None = None) -> NDArray:
+        """The sum of exp(x - shift), kept in `e` if given."""
 
-    def log(self, s: NDArray, shift: NDArray | None, near: NDArray) -> NDArray:
+        def between(i: int, j: int) -> NDArray:
+            return total(self.exp(i, j, shift, self.room(i, j) if e is None else e[:, i:j]))
+
+        self._held = e if e is not None or self.n > self.most else self.room(0, self.n)
+        return over_parts(self.n, self.most, between)
+
+    def at(self, y: NDArray) -> NDArray:
+        """x[y] in the dtype to compute in; -inf where it is masked."""
+        outer, _, inner = self.x.shape
+        index = np.arange(outer)[:, None], y[:, 0], np.arange(inner)
+        found = self.x[index].astype(self.working, copy=False)
+        if self.where is not None:
+            found = np.where(self.where[index], found, -inf).astype(self.working, copy=False)
+        return found[:, None]
+
+    def log(self, s: NDArray, shift: Any, near: NDArray) -> NDArray:
         """log(s), or log1p(rest) where the rest of a row is little beside its one maximum."""
-        y = np.log(s)
+        log_sum = np.log(s)
         if near.any():
-            columns = np.flatnonzero(near.any(axis=(0, 1)))
-            rest = self._rest(shift, columns)
-            y[:, :, columns] = np.where(near[:, :, columns], np.log1p(rest), y[:, :, columns])
-        return y
+            rest, some = self.rest(near, shift)
+            log_sum[some] = np.where(near[some], np.log1p(rest), log_sum[some])
+        return log_sum
 
-    def _rest(self, shift: NDArray | None, columns: NDArray) -> NDArray:
+    def rest(self, near: NDArray, shift: Any, y: NDArray | None = None) -> tuple[NDArray, Any]:
+        """Return sums of exp(x - shift) without element y, or the maximum, and of which rows.
+
+        It follows upon `sum_of` with the same shift, which may have left the exponentials behind.
+
+        They are those of `near` and, where rows lie side by side, others of the same column.
+        """
+        axis = 0 if self.x.shape[2] == 1 else 2
+        found = np.flatnonzero(near.any(axis=(1, 2 - axis)))
+        some = (slice(None),) * axis + (found,)
         if shift is not None:
-            shift = shift.take(columns, axis=2).transpose(0, 2, 1)
+            shift = np.broadcast_to(shift, near.shape)[some]
+        if y is not None:
+            y = y[some]
 
-        def sum_of(i: int, j: int) -> NDArray:
-            e = np.ascontiguousarray(self.part(i, j).take(columns, axis=2).transpose(0, 2, 1))
-            np.exp(e if shift is None else np.subtract(e, shift, out=e), out=e)
-            np.copyto(e, 0, where=e == 1)
-            rest: NDArray = np.add.reduce(e, axis=2)[:, None]
-            return rest
+        def between(i: int, j: int) -> NDArray:
+            if self._held is not None:
+                e = self._held[:, i:j].take(found, axis=axis)
+            else:
+                e = self.part(i, j).take(found, axis=axis)
+                np.exp(e if shift is None else np.subtract(e, shift, out=e), out=e)
+            if y is None:
+                np.copyto(e, 0, where=e == 1)
+            else:
+                outer, _, inner = np.nonzero((y >= i) & (y < j))
+                e[outer, y[outer, 0, inner] - i, inner] = 0
+            return total(e)
 
-        return over_parts(self.n, self.most, sum_of)
+        return over_parts(self.n, self.most, between), some

@@ -1,18 +1,28 @@
 """NumPy: softmax, log_softmax and logsumexp of contiguous rows that fit in the cache.
 
 `x` is one row or a matrix of rows, in the dtype to compute in; a single row stays 1-D, because
-a scalar meets an array at half the cost of a (1, 1) array. The result, or what leads to it, is
-written to `e`, which may be `x`.
+a scalar meets an array at half the cost of a (1, 1) array. `e` is room for exp(x - shift), which
+must not be `x`; `y` is where the result goes, and may be either. None asks for a new array.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from softaxis._backends._numpy_shift import LEAST, NEAR, or_itself, shift_of
+from softaxis._backends._numpy_shift import (
+    LEAST,
+    LOGARITHMIC,
+    NEAR,
+    PROBABLE,
+    fits,
+    is_promising,
+    or_itself,
+    shift_by_maximum,
+)
 
 NDArray: TypeAlias = npt.NDArray[Any]
 
@@ -20,59 +30,96 @@ _FEW = 16
 _LONG = 4096
 
 
-def softmax(x: NDArray, e: NDArray) -> Any:
+def softmax(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) -> Any:
     """e / sum(e), e = exp(x - shift)."""
-    shift = shift_of(_maximum(x), x.dtype)
-    np.exp(x if shift is None else np.subtract(x, shift, out=e), out=e)
-    return np.divide(e, _sum(e), out=e)
+    e, s, _ = _exp(x, e, PROBABLE)
+    return np.divide(e, s, e if y is None else y)
 
 
-def log_softmax(x: NDArray, z: NDArray, e: NDArray | None = None) -> Any:
+def log_softmax(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) -> Any:
     """z - log(sum(exp(z))), z = x - m."""
-    np.subtract(x, _maximum(x), out=z)
-    e = np.exp(z, out=e)
-    s = _sum(e)
-    return np.subtract(z, _log(s, e), out=z)
+    at, m = _maximum(x)
+    z = np.subtract(x, m, y)
+    e = np.exp(z, e)
+    return np.subtract(z, _log(_sum(e), e, at), z)
 
 
-def logsumexp(x: NDArray, e: NDArray) -> Any:
+def logsumexp(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) -> Any:
     """shift + log(sum(exp(x - shift)))."""
-    m = _maximum(x)
-    shift = shift_of(m, x.dtype)
-    np.exp(x if shift is None else np.subtract(x, shift, out=e), out=e)
-    s = _sum(e)
+    e, s, shift = _exp(x, e, LOGARITHMIC)
     if shift is None:
-        return np.log(s)
-    return or_itself(shift + _log(s, e, m), m)
+        return np.log(s, y)
+    near = (s < NEAR) & (abs(shift) < LEAST)
+    return or_itself(np.add(shift, _log(s, e, None, near), y), shift)
 
 
-def _maximum(x: NDArray) -> Any:
-    """The largest number of each row; for short rows argmax is several times as fast as max."""
+def _exp(x: NDArray, e: NDArray | None, least: float) -> tuple[NDArray, Any, Any]:
+    """Return e = exp(x - shift), its sum and the shift, None where that is 0 for all rows."""
+    shift: Any = None
+    if not is_promising(x):
+        shift = shift_by_maximum(_maximum(x)[1], x.shape[-1], least)
+    if shift is None:
+        e = np.exp(x, e)
+        s = _sum(e)
+        if fits(s, least):
+            return e, s, None
+        if x.ndim > 1:
+            return e, s, _repair(x, e, s, least)
+        shift = x[x.argmax()]
+    e = np.subtract(x, shift, e)
+    np.exp(e, e)
+    return e, _sum(e), shift
+
+
+def _repair(x: NDArray, e: NDArray, s: NDArray, least: float) -> NDArray:
+    """Compute rows whose sum is out of bounds once more, with a shift; return all shifts."""
+    rows = np.flatnonzero(~((s >= least) & (s < inf)))
+    z = x.take(rows, axis=0)
+    m = _maximum(z)[1]
+    np.exp(np.subtract(z, m, z), z)
+    e[rows], s[rows] = z, _sum(z)
+    shift = np.zeros_like(s)
+    shift[rows] = m
+    return shift
+
+
+def _maximum(x: NDArray) -> tuple[Any, Any]:
+    """Where the largest number of each row is, if that is known, and the number itself.
+
+    For short rows argmax is several times as fast as max.
+    """
     if x.ndim == 1:
-        return x[x.argmax()]
+        at = x.argmax()
+        return at, x[at]
     count, n = x.shape
     if count < _FEW or n > _LONG:
-        return np.maximum.reduce(x, axis=1, keepdims=True)
-    return x.take(x.argmax(axis=1) + np.arange(0, x.size, n))[:, None]
+        return None, np.maximum.reduce(x, axis=1, keepdims=True)
+    at = x.argmax(axis=1) + np.arange(0, x.size, n)
+    return at, x.take(at)[:, None]
 
 
 def _sum(e: NDArray) -> Any:
     return np.add.reduce(e) if e.ndim == 1 else np.add.reduce(e, axis=1, keepdims=True)
 
 
-def _log(s: Any, e: NDArray, m: Any = None) -> Any:
-    """log(s), or log1p(rest) where m is near 0, e of one maximum is 1 and the rest is little."""
+def _log(s: Any, e: NDArray, at: Any, near: Any = None) -> Any:
+    """log(s), or log1p(rest) where e of one maximum is 1 and the rest is little."""
     y = np.log(s)
     if s.item(s.argmin()) >= NEAR:
         return y
-    near = s < NEAR if m is None else (s < NEAR) & (abs(m) < LEAST)
+    if near is None:
+        near = s < NEAR
     if e.ndim == 1:
         return _log_of_rest(e) if near else y
     if len(e) < _FEW:
         np.copyto(y, _log_of_rest(e), where=near)
+        return y
+    rows = np.flatnonzero(near)
+    if at is None:
+        y[rows] = _log_of_rest(e.take(rows, axis=0))
     else:
-        rows = near[:, 0]
-        y[rows] = _log_of_rest(e[rows])
+        e.reshape(-1)[at[rows]] = 0
+        y[rows] = np.log1p(_sum(e.take(rows, axis=0)))
     return y
 
 

@@ -44,14 +44,15 @@ def total(e: NDArray) -> NDArray:
 def over_parts(n: int, most: int, sum_of: Callable[[int, int], NDArray]) -> NDArray:
     """Add up ``sum_of(i, j)`` over parts of ``range(n)`` of at most `most`, itself at least 128."""
 
-    def between(i: int, j: int) -> NDArray:
-        if j - i <= most:
-            return sum_of(i, j)
-        middle = _middle(i, j)
-        left = between(i, middle)
-        return np.add(left, between(middle, j), out=left)
+    return _between(0, n, most, sum_of)
 
-    return between(0, n)
+
+def _between(i: int, j: int, most: int, sum_of: Callable[[int, int], NDArray]) -> NDArray:
+    if j - i <= most:
+        return sum_of(i, j)
+    middle = _middle(i, j)
+    left = _between(i, middle, most, sum_of)
+    return np.add(left, _between(middle, j, most, sum_of), out=left)
 
 
 def _leaves(i: int, j: int) -> Iterator[tuple[int, int]]:

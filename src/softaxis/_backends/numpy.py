@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from math import prod
+from math import inf
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numpy_parts, _numpy_rows
-from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, pieces
+from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, pieces, small_rows
+from softaxis._backends._numpy_losses import Options, loss
 from softaxis._dtypes import dtypes_for
 from softaxis._libraries._numpy import LIBRARY
 from softaxis.backend import Backend, declined
@@ -31,7 +32,9 @@ _REALS = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "longdouble", "float96", "float128"),
 )
-_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+_LONG = 1024
+"""Elements of the rows from which a buffer of that many is the faster one, and of that buffer."""
+_DECLINED_LOSS = "takes integer labels, and an array that is not empty"
 _DECLINED = "takes neighbouring axes of an array that is not empty"
 
 
@@ -40,27 +43,30 @@ class Kernel(NamedTuple):
 
     of_rows: Callable[..., Any]
     of_parts: Callable[[NDArray, NDArray, Any, NDArray], None]
-    rooms: int
 
 
-SOFTMAX = Kernel(_numpy_rows.softmax, _numpy_parts.softmax, 1)
-LOG_SOFTMAX = Kernel(_numpy_rows.log_softmax, _numpy_parts.log_softmax, 2)
-LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp, 1)
+SOFTMAX = Kernel(_numpy_rows.softmax, _numpy_parts.softmax)
+LOG_SOFTMAX = Kernel(_numpy_rows.log_softmax, _numpy_parts.log_softmax)
+LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp)
 
 _quiet = Context()
 _quiet.run(np.seterr, all="ignore")
+_quiet_long = _quiet.copy()
+_quiet_long.run(np.setbufsize, _LONG)
 
 
 @backend.implements(dtypes=_REALS)
 def softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
     """e / sum(e), e = exp(x - shift)."""
-    return _quietly(_normalized, SOFTMAX, x, axis, dtype, out)
+    y = _quiet_for(x).run(_normalized, SOFTMAX, x, axis, dtype, out)
+    return declined(_DECLINED) if y is NotImplemented else y  # a copied context keeps no reason
 
 
 @backend.implements(dtypes=_REALS)
 def log_softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
     """z - log(sum(exp(z))), z = x - m."""
-    return _quietly(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
+    y = _quiet_for(x).run(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
+    return declined(_DECLINED) if y is NotImplemented else y
 
 
 @backend.implements(dtypes=_REALS)
@@ -74,20 +80,74 @@ def logsumexp(
     out: NDArray | None = None,
 ) -> Any:
     """shift + log(sum(exp(x - shift)))."""
-    return _quietly(_reduced, x, axis, keepdims, dtype, out)
+    y = _quiet_for(x).run(_reduced, x, axis, keepdims, dtype, out)
+    return declined(_DECLINED) if y is NotImplemented else y
 
 
-def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call in a copy of a context in which nothing warns: a fifth of the cost of `np.errstate`."""
-    result = _quiet.copy().run(function, *arguments)
-    return declined(_DECLINED) if result is NotImplemented else result  # the copy keeps no reason
+@backend.implements(dtypes=_REALS)
+def cross_entropy(
+    logits: NDArray,
+    labels: NDArray,
+    /,
+    *,
+    axis: Axis,
+    where: NDArray | None = None,
+    class_weights: NDArray | None = None,
+    ignore_index: int | None = None,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """log(s / e_y)."""
+    if (
+        labels.dtype.kind not in "iu"
+        or not isinstance(axis, int)
+        or not logits.size
+        or z_loss == inf
+    ):
+        return declined(_DECLINED_LOSS)
+    options = Options(axis, where, class_weights, ignore_index, z_loss, reduction, False)
+    return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
+
+
+@backend.implements(dtypes=_REALS)
+def cross_entropy_and_grad(
+    logits: NDArray,
+    labels: NDArray,
+    /,
+    *,
+    axis: Axis,
+    where: NDArray | None = None,
+    class_weights: NDArray | None = None,
+    ignore_index: int | None = None,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """The same, and e / s - [c is the label]."""
+    if (
+        labels.dtype.kind not in "iu"
+        or not isinstance(axis, int)
+        or not logits.size
+        or z_loss == inf
+    ):
+        return declined(_DECLINED_LOSS)
+    options = Options(axis, where, class_weights, ignore_index, z_loss, reduction, True)
+    return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
+
+
+def _quiet_for(x: NDArray) -> Context:
+    """Copy a context in which nothing warns: a fifth of the cost of `np.errstate`.
+
+    NumPy copies what is broadcast along rows shorter than its buffer, so long rows get a short one.
+    """
+    return (_quiet_long if x.size > BLOCK and x.shape[-1] >= _LONG else _quiet).copy()
 
 
 def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray | None) -> Any:
     if dtype is None and out is None:
-        rows = _small(x, axis)
+        rows = small_rows(x, axis)
         if rows is not None:
-            return kernel.of_rows(rows, np.empty(rows.shape, rows.dtype)).reshape(x.shape)
+            y = kernel.of_rows(rows)
+            return y if y.shape == x.shape else y.reshape(x.shape)
     axes = as_tuple(axis)
     if x.size == 0 or not _are_neighbours(axes):
         return NotImplemented
@@ -106,9 +166,9 @@ def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray
 
 def _reduced(x: NDArray, axis: Axis, keepdims: bool, dtype: Any, out: NDArray | None) -> Any:
     shape = reduced_shape(x.shape, axis, keepdims)
-    rows = _small(x, axis) if dtype is None and out is None else None
+    rows = small_rows(x, axis) if dtype is None and out is None else None
     if rows is not None:
-        y = LOGSUMEXP.of_rows(rows, np.empty(rows.shape, rows.dtype)).reshape(shape)
+        y = LOGSUMEXP.of_rows(rows).reshape(shape)
         return y[()] if y.ndim == 0 else y
     axes = as_tuple(axis)
     if x.size == 0 or not _are_neighbours(axes):
@@ -124,17 +184,6 @@ def _reduced(x: NDArray, axis: Axis, keepdims: bool, dtype: Any, out: NDArray | 
         out[...] = y
         return out
     return y[()] if y.ndim == 0 else y
-
-
-def _small(x: NDArray, axis: Axis) -> NDArray | None:
-    """Return what takes one block and no conversion as one row, or as a matrix of rows."""
-    size = x.size
-    if not 0 < size <= BLOCK or x.dtype not in _FLOATS or not x.flags.c_contiguous:
-        return None
-    n = prod([x.shape[i] for i in axis]) if isinstance(axis, tuple) else x.shape[axis]
-    if n == size:
-        return x.reshape(-1)
-    return x.reshape(-1, n) if axis == x.ndim - 1 else None
 
 
 def _are_neighbours(axes: tuple[int, ...]) -> bool:
@@ -185,17 +234,23 @@ def _fill_blocks(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
 def _fill_rows(x: NDArray, y: NDArray, working: Any, kernel: Kernel) -> None:
     count, n = x.shape
     step = max(1, BLOCK // n)
-    direct = y.dtype == working and y.shape == x.shape and y.flags.c_contiguous
-    rooms = np.empty((kernel.rooms - direct, min(count, step), n), working)
+    direct = kernel is not LOGSUMEXP and y.dtype == working and y.flags.c_contiguous
+    apart = direct and not np.may_share_memory(x, y)
+    rooms = np.empty((3, min(count, step), n), working)
     for i in range(0, count, step):
         block, result = x[i : i + step], y[i : i + step]
-        e = [result] if direct else []
-        e += [room[: len(block)] for room in rooms]
+        copy, e, z = (room[: len(block)] for room in rooms)
         if block.dtype != working or not block.flags.c_contiguous:
-            np.copyto(e[0], block)
-            block = e[0]
+            np.copyto(copy, block)
+            block = copy
+        if direct:
+            z = result
+        if apart and kernel is SOFTMAX:
+            e = result
+        if kernel is LOGSUMEXP:
+            z = None
         if len(block) == 1:
-            block, e = block[0], [one[0] for one in e]
-        found = kernel.of_rows(block, *e)
-        if found is not e[0] or not direct:
+            block, e, z = block[0], e[0], z if z is None else z[0]
+        found = kernel.of_rows(block, e, z)
+        if not direct:
             result[...] = found
