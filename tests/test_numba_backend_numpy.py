@@ -551,11 +551,16 @@ def test_no_argument_makes_a_kernel_compile_again():
     call("cross_entropy", x, labels, label_smoothing=1, z_loss=1, ignore_index=np.int8(2))
     call("cross_entropy", x, labels.astype("u1"), class_weights=np.ones(6, int), ignore_index=2**70)
     call("logmeanexp", x)
-    from softaxis._backends._numba import _entries
+    from softaxis._backends._numba._machine import compiled_now
 
-    ways = {"softmax": 3, "log_softmax": 3}  # with a temperature, with a sink, with neither
-    for name in (*NORMALIZERS, "logsumexp", *LOSSES, *DERIVATIVES):
-        assert len(getattr(_entries, name).signatures) <= ways.get(name, 1) * len(DTYPES), name
+    variants = {"", "temperature", "sink"}
+    kernels = {f"{name}{small}" for name in FUNCTIONS + LOSSES for small in ("", "_small")}
+    for label in compiled_now:
+        name, dtype, *variant = label.split("-")
+        assert name in kernels
+        assert dtype in DTYPES
+        assert set(variant) <= variants
+    assert len(compiled_now) == len(set(compiled_now))
 
 
 GRID = {

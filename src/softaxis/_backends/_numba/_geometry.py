@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 NDArray = npt.NDArray[Any]
@@ -16,7 +15,7 @@ Dimension = tuple[int, ...]
 class Geometry(NamedTuple):
     """The tables, and what they amount to."""
 
-    table: NDArray
+    table: list[Dimension]
     """Of the dimensions of the rows' places, and then of those that rows run along."""
     outer: int
     """How many of the former there are."""
@@ -59,7 +58,7 @@ def geometry(
                 tiled = True
                 break
     return Geometry(
-        np.array(outer + row, np.int64),
+        outer + row,
         len(outer),
         prod(d[0] for d in outer),
         prod(d[0] for d in row),
@@ -84,7 +83,7 @@ def _plain(
     next_row = [0 if a is None else n * item for a in full]
     table = [(rows, *next_row, *(0 if a is None else a.itemsize for a in by_row))]
     table.append((n, item, item, item, 0, 0, 0))
-    return Geometry(np.array(table, np.int64), 1, rows, n, True, False)
+    return Geometry(table, 1, rows, n, True, False)
 
 
 def _merged(dimensions: list[Dimension]) -> list[Dimension]:

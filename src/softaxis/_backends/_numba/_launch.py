@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,12 @@ import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
 from softaxis._backends._numba._geometry import Geometry, geometry
-from softaxis._backends._numba._jobs import Job
-from softaxis._backends._numba._rows import SLOTS
-from softaxis._backends._numba._walk import CHUNK, TEAM
+from softaxis._backends._numba._layout import CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
+from softaxis._backends._numba._machine import Function, address, code
 from softaxis._threads import get_num_threads, share
 
 NDArray = npt.NDArray[Any]
 
-LIKE: dict[str, Any] = {"e": np.uint16(0), "f": np.float32(0), "d": np.float64(0)}
-"""What stands for a dtype in a job, by its character; numba has no float16."""
 WORKING = {"e": np.float32, "f": np.float32, "d": np.float64}
 _SIZES = {kind: np.dtype(working).itemsize for kind, working in WORKING.items()}
 """Bytes of a number while it is computed with."""
@@ -27,6 +24,8 @@ _LANES = {kind: 64 // size for kind, size in _SIZES.items()}
 """Numbers in a vector."""
 HAS_FLOAT16 = get_host_cpu_features().get("f16c", platform.machine() not in ("x86_64", "AMD64"))
 """Whether the processor converts float16; LLVM would call what numba does not have."""
+_ROW = Struct("=7q")
+"""A line of a table of dimensions."""
 _GRAIN = 1 << 15
 """Numbers that one more thread has to have to pay for the time it takes to wake it."""
 _PARTS = 4
@@ -39,20 +38,13 @@ _PAST = 1 << 25
 """Bytes of a result from which on it goes past the caches, which it would only fill."""
 
 
-def address(a: NDArray | None) -> int:
-    """Return where the first element of an array lies; 0 for None."""
-    if a is None:
-        return 0
-    found: int = a.__array_interface__["data"][0]
-    return found
-
-
 def launch(
-    kernel: Callable[..., Any],
+    name: str,
     a: NDArray,
     axes: tuple[int, ...],
-    extra: Any,
     *,
+    variant: str = "",
+    extra: bytes = b"",
     b: NDArray | None = None,
     c: NDArray | None = None,
     mask: NDArray | None = None,
@@ -62,46 +54,45 @@ def launch(
 ) -> None:
     """Run a kernel on the rows of `a` along `axes`.
 
-    `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`.
+    `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`. `variant` and
+    `extra` are what else the kernel wants to know: when it is compiled, and in its job.
     """
     kind = a.dtype.char
+    kernel = code(name, a.dtype.name, variant).free
     g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
     direct = g.direct and mask is None
     number = 1 if b is None else 2
     lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
     chunks = -(-g.length // CHUNK)
     past = c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
-    table = address(g.table)
-    job = Job(
-        LIKE[kind],
+    line = _line(min(g.length, CHUNK), _LANES[kind])
+    common = COMMON.pack(
         address(a),
-        address(b),
-        address(c),
-        address(mask),
-        address(p),
-        address(q),
-        table,
+        0 if b is None else address(b),
+        0 if c is None else address(c),
+        0 if mask is None else address(mask),
+        0 if p is None else address(p),
+        0 if q is None else address(q),
         g.outer,
-        table + g.outer * g.table.strides[0],
         len(g.table) - g.outer,
         g.length,
         chunks,
         direct,
         lanes,
-        _line(min(g.length, CHUNK), _LANES[kind]),
+        line,
         fill,
         past,
         kind != "e" and g.length * a.itemsize <= _KEPT,
-        extra,
     )
-    inner = int(g.table[g.outer - 1, 0])
+    job = common + extra.ljust(EXTRA_SIZE, b"\0") + b"".join([_ROW.pack(*d) for d in g.table])
+    inner = g.table[g.outer - 1][0]
     units = g.rows // inner * -(-inner // lanes)
     threads = max(1, min(get_num_threads(), a.size // _GRAIN))
     lines = 0 if direct and kind != "e" and not past else lanes * number
-    room = lines * job.line * _SIZES[kind], lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
+    room = lines * line * _SIZES[kind], lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
     if threads == 1:
-        scratch, notes = _memory(*room)
-        kernel(job, 0, units, 0, address(scratch), address(notes))
+        memory = _Memory(*room)
+        kernel(job, 0, units, 0, memory.scratch, memory.notes)
     elif chunks > 1 and units < _PARTS * threads:
         _together(kernel, job, units, threads, room)
     else:
@@ -110,7 +101,7 @@ def launch(
 
 
 def _together(
-    kernel: Callable[..., Any], job: Job, units: int, threads: int, room: tuple[int, int]
+    kernel: Function, job: bytes, units: int, threads: int, room: tuple[int, int]
 ) -> None:
     """Let threads share the chunks of a few long rows."""
     counters = np.zeros(3 * TEAM, np.uint8)
@@ -118,37 +109,44 @@ def _together(
     team, shared = address(counters), address(notes)
 
     def part(_: int) -> None:
-        scratch, _none = _memory(room[0], 0)
-        kernel(job, 0, units, team, address(scratch), shared)
+        memory = _Memory(room[0], 0)
+        kernel(job, 0, units, team, memory.scratch, shared)
 
     share(part, [(i,) for i in range(threads)], threads)
 
 
 def _apart(
-    kernel: Callable[..., Any],
-    job: Job,
+    kernel: Function,
+    job: bytes,
     parts: list[tuple[int, int]],
     threads: int,
     room: tuple[int, int],
 ) -> None:
     """Let threads take some units at a time; each has memory of its own."""
-    spare = [_memory(*room) for _ in range(min(threads, len(parts)))]
+    spare = [_Memory(*room) for _ in range(min(threads, len(parts)))]
 
     def part(start: int, stop: int) -> None:
-        scratch, notes = memory = spare.pop()
-        kernel(job, start, stop, 0, address(scratch), address(notes))
+        memory = spare.pop()
+        kernel(job, start, stop, 0, memory.scratch, memory.notes)
         spare.append(memory)
 
     share(part, parts, threads)
 
 
-def _memory(size: int, notes: int) -> tuple[NDArray | None, NDArray | None]:
-    """Return a scratch buffer that begins at a multiple of 64 bytes, and room for notes."""
-    scratch = None
-    if size:
-        whole = np.empty(size + 64, np.uint8)
-        scratch = whole[-address(whole) % 64 :]
-    return scratch, np.empty(notes) if notes else None
+class _Memory:
+    """Addresses of a scratch buffer, a multiple of 64 bytes, and of room for notes.
+
+    They are good as long as this object is there.
+    """
+
+    def __init__(self, size: int, notes: int) -> None:
+        self.scratch = self.notes = 0
+        if size:
+            self.bytes = np.empty(size + 64, np.uint8)
+            self.scratch = address(self.bytes) + 63 & -64
+        if notes:
+            self.numbers = np.empty(notes)
+            self.notes = address(self.numbers)
 
 
 def _line(n: int, lanes: int) -> int:
@@ -165,8 +163,7 @@ def _lanes(kind: str, n: int, arrays: int) -> int:
 
 def _is_aligned(c: NDArray, g: Geometry) -> bool:
     """Whether every row begins at a multiple of 16 bytes."""
-    begins = (address(c), *g.table[: g.outer, 3])
-    return all(int(x) % 16 == 0 for x in begins)
+    return address(c) % 16 == 0 and all(d[3] % 16 == 0 for d in g.table[: g.outer])
 
 
 def _cut(n: int, parts: int) -> list[tuple[int, int]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import inf, isnan, log, log1p, nan
 
+from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._memory import pointer, read, write
 from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
-    SLOTS,
     inlined,
     log_sum,
     row_max,
