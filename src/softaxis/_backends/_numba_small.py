@@ -5,12 +5,13 @@ What they take is computed by the same functions as elsewhere, without a job and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from softaxis.backend import Shortcut
+from softaxis._backends._numba._layout import MEAN, NO_LABEL, NONE, SUM
 
 NDArray = npt.NDArray[Any]
 
@@ -34,21 +35,34 @@ class _Small(dict["np.dtype[Any]", Any]):
         return found
 
 
-def _normalizer(name: str) -> Shortcut:
-    """Return the function that normalises small arrays."""
+def _normalizer(name: str) -> Callable[..., Any]:
+    """Return the function that normalises small arrays, into `out` where that is given."""
     codes = _Small(name)
     empty_like = np.empty_like
 
-    def shortcut(x: NDArray, axis: Any) -> Any:
+    def shortcut(x: NDArray, axis: Any, out: NDArray | None = None) -> Any:
         if type(axis) is int and (axis == -1 or axis == x.ndim - 1):
             size, code = x.size, codes[x.dtype]
             if size <= _SMALL and code is not None:
-                y = empty_like(x)
+                y = empty_like(x) if out is None else out
                 if (code.held if size <= _HELD else code.free)(x, y):
                     return y
         return NotImplemented
 
     return shortcut
+
+
+def takes(x: NDArray, out: NDArray | None) -> bool:
+    """Return whether such arrays may be given as they are: `out` is C-contiguous, or None."""
+    if type(x) is not np.ndarray:
+        return False
+    if out is None:
+        return True
+    return (
+        type(out) is np.ndarray
+        and out.flags.c_contiguous
+        and (out is x or not np.may_share_memory(out, x))
+    )
 
 
 softmax_of_rows = _normalizer("softmax_small")
@@ -71,9 +85,7 @@ def logsumexp_of_rows(x: NDArray, axis: Any) -> Any:
 _cross_entropy = _Small("cross_entropy_small")
 _cross_entropy_and_grad = _Small("cross_entropy_and_grad_small")
 
-_REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
-_IGNORED = -(2**63)
-"""What no label is that gets past here."""
+_REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
 
 
 def cross_entropy_of_rows(
@@ -89,7 +101,7 @@ def cross_entropy_of_rows(
         _words(labels),
         np.empty(labels.shape),
         result,
-        _IGNORED if ignore_index is None else ignore_index,
+        NO_LABEL if ignore_index is None else ignore_index,
         _REDUCTIONS[reduction],
     )
     if counted < 0:
@@ -112,7 +124,7 @@ def cross_entropy_and_grad_of_rows(
         np.empty(labels.shape),
         result,
         slope,
-        _IGNORED if ignore_index is None else ignore_index,
+        NO_LABEL if ignore_index is None else ignore_index,
         _REDUCTIONS[reduction],
     )
     if counted < 0:

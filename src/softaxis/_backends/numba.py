@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from softaxis._backends._numba_small import (
     log_softmax_of_rows,
     logsumexp_of_rows,
     softmax_of_rows,
+    takes,
 )
 from softaxis.backend import Backend
 
@@ -26,8 +28,9 @@ _PAYS = 1 << 17
 """Elements from which on it is worth to import numba, and to wake threads: docs/performance."""
 
 
+@cache
 def _engine() -> Any:
-    """Import numba and the compiled functions, when a call has come as far as here."""
+    """Import what loads or compiles kernels, when a call has come as far as here."""
     from softaxis._backends._numba import _engine
 
     return _engine
@@ -46,8 +49,8 @@ def softmax(
     out: NDArray | None = None,
 ) -> Any:
     """exp(z) / sum(exp(z))."""
-    if where is temperature is sink is dtype is out is None and type(x) is np.ndarray:
-        y = softmax_of_rows(x, axis)
+    if where is temperature is sink is dtype is None and takes(x, out):
+        y = softmax_of_rows(x, axis, out)
         if y is not NotImplemented:
             return y
     return _engine().normalized("softmax", x, axis, where, temperature, sink, dtype, out)
@@ -66,8 +69,8 @@ def log_softmax(
     out: NDArray | None = None,
 ) -> Any:
     """z - log(sum(exp(z)))."""
-    if where is temperature is sink is dtype is out is None and type(x) is np.ndarray:
-        y = log_softmax_of_rows(x, axis)
+    if where is temperature is sink is dtype is None and takes(x, out):
+        y = log_softmax_of_rows(x, axis, out)
         if y is not NotImplemented:
             return y
     return _engine().normalized("log_softmax", x, axis, where, temperature, sink, dtype, out)

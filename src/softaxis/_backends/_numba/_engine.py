@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._numba._launch import HAS_FLOAT16, WORKING, launch
+from softaxis._backends._numba._layout import NO_LABEL
 from softaxis._backends._numba._machine import address
 from softaxis._dtypes import as_integral
 from softaxis.backend import declined
@@ -216,7 +217,7 @@ def _ignored(labels: NDArray, ignore_index: int | None) -> int:
     found = None
     if ignore_index is not None:
         found = as_integral(ignore_index, labels.dtype, labels, np)
-    return -(2**63) if found is None else found
+    return NO_LABEL if found is None else found
 
 
 def _divisor(classes: NDArray, ignored: int, weights: NDArray | None) -> float:

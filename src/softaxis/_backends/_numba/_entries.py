@@ -28,6 +28,7 @@ from softaxis._backends._numba._layout import (
     DIMENSIONS,
     EXTRA,
     MEAN,
+    NO_LABEL,
     NONE,
     SIZES,
     STRIDES,
@@ -298,7 +299,7 @@ def _counted(labels, rows, n, ignored):
     found = 0
     for r in range(rows):
         y = read_index(labels + 8 * r)
-        if y != ignored:
+        if y != ignored or y == NO_LABEL:
             if not 0 <= y < n:
                 return -1
             found += 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
-from softaxis._backends._numba._geometry import Geometry, geometry
+from softaxis._backends._numba._geometry import Strides, geometry
 from softaxis._backends._numba._layout import CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
 from softaxis._backends._numba._machine import Function, address, code
 from softaxis._threads import get_num_threads, share
@@ -18,6 +18,7 @@ from softaxis._threads import get_num_threads, share
 NDArray = npt.NDArray[Any]
 
 WORKING = {"e": np.float32, "f": np.float32, "d": np.float64}
+_NAMES = {kind: np.dtype(kind).name for kind in WORKING}
 _SIZES = {kind: np.dtype(working).itemsize for kind, working in WORKING.items()}
 """Bytes of a number while it is computed with."""
 _LANES = {kind: 64 // size for kind, size in _SIZES.items()}
@@ -36,6 +37,72 @@ _KEPT = 1 << 19
 """Bytes of a row that stay in a core's cache, and its result beside it."""
 _PAST = 1 << 25
 """Bytes of a result from which on it goes past the caches, which it would only fill."""
+
+
+class Plan(NamedTuple):
+    """What a launch has to know of its arrays beside where they are."""
+
+    table: bytes
+    outer: int
+    row: int
+    """The tables of the dimensions, and how many lines they have."""
+    length: int
+    chunks: int
+    direct: bool
+    lanes: int
+    line: int
+    keep: bool
+    """Fields of the job."""
+    units: int
+    past: bool
+    """Whether a result that begins at a multiple of 16 bytes may go past the caches."""
+    copied: bool
+    """Whether rows are computed in the scratch buffer; what goes past the caches needs it too."""
+    lines: int
+    """How many lines it has."""
+    notes: int
+    """Numbers that are noted of a unit."""
+
+
+Key = tuple[str, tuple[int, ...], tuple[int, ...], tuple[Strides, ...], tuple[Strides, ...]]
+"""The character of a dtype, a shape, axes, and strides: of a, b, c and the mask, and of p and q."""
+
+_plans: dict[Key, Plan] = {}
+_PLANS = 256
+"""So many are remembered, for a program has few shapes; it makes a small call twice as fast."""
+
+
+def _planned(key: Key) -> Plan:
+    kind, shape, axes, full, by_row = key
+    item = np.dtype(kind).itemsize
+    g = geometry(shape, axes, item, full, by_row)
+    _, b, c, mask = full
+    direct = g.direct and mask is None
+    number = 1 if b is None else 2
+    lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
+    chunks = -(-g.length // CHUNK)
+    inner = g.table[g.outer - 1][0]
+    large = c is not None and direct and g.rows * g.length * item >= _PAST
+    plan = Plan(
+        b"".join([_ROW.pack(*d) for d in g.table]),
+        g.outer,
+        len(g.table) - g.outer,
+        g.length,
+        chunks,
+        direct,
+        lanes,
+        _line(min(g.length, CHUNK), _LANES[kind]),
+        kind != "e" and g.length * item <= _KEPT,
+        g.rows // inner * -(-inner // lanes),
+        large and all(d[3] % 16 == 0 for d in g.table[: g.outer]),
+        not direct or kind == "e",
+        lanes * number,
+        lanes * (chunks + 1) * SLOTS if chunks > 1 else 0,
+    )
+    if len(_plans) >= _PLANS:
+        _plans.clear()
+    _plans[key] = plan
+    return plan
 
 
 def launch(
@@ -58,46 +125,26 @@ def launch(
     `extra` are what else the kernel wants to know: when it is compiled, and in its job.
     """
     kind = a.dtype.char
-    kernel = code(name, a.dtype.name, variant).free
-    g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
-    direct = g.direct and mask is None
-    number = 1 if b is None else 2
-    lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
-    chunks = -(-g.length // CHUNK)
-    past = c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
-    line = _line(min(g.length, CHUNK), _LANES[kind])
-    common = COMMON.pack(
-        address(a),
-        0 if b is None else address(b),
-        0 if c is None else address(c),
-        0 if mask is None else address(mask),
-        0 if p is None else address(p),
-        0 if q is None else address(q),
-        g.outer,
-        len(g.table) - g.outer,
-        g.length,
-        chunks,
-        direct,
-        lanes,
-        line,
-        fill,
-        past,
-        kind != "e" and g.length * a.itemsize <= _KEPT,
-    )
-    job = common + extra.ljust(EXTRA_SIZE, b"\0") + b"".join([_ROW.pack(*d) for d in g.table])
-    inner = g.table[g.outer - 1][0]
-    units = g.rows // inner * -(-inner // lanes)
+    kernel = code(name, _NAMES[kind], variant).free
+    full = (a.strides, *[None if one is None else one.strides for one in (b, c, mask)])
+    by_row = (None if p is None else p.strides, None if q is None else q.strides)
+    key = (kind, a.shape, axes, full, by_row)
+    plan = _plans.get(key) or _planned(key)
+    places = [0 if one is None else address(one) for one in (a, b, c, mask, p, q)]
+    past = plan.past and places[2] % 16 == 0
+    job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep)
+    job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
     threads = max(1, min(get_num_threads(), a.size // _GRAIN))
-    lines = 0 if direct and kind != "e" and not past else lanes * number
-    room = lines * line * _SIZES[kind], lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
+    lines = plan.lines if plan.copied or past else 0
+    room = lines * plan.line * _SIZES[kind], plan.notes
     if threads == 1:
         memory = _Memory(*room)
-        kernel(job, 0, units, 0, memory.scratch, memory.notes)
-    elif chunks > 1 and units < _PARTS * threads:
-        _together(kernel, job, units, threads, room)
+        kernel(job, 0, plan.units, 0, memory.scratch, memory.notes)
+    elif plan.chunks > 1 and plan.units < _PARTS * threads:
+        _together(kernel, job, plan.units, threads, room)
     else:
         parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
-        _apart(kernel, job, _cut(units, parts), threads, room)
+        _apart(kernel, job, _cut(plan.units, parts), threads, room)
 
 
 def _together(
@@ -159,11 +206,6 @@ def _lanes(kind: str, n: int, arrays: int) -> int:
     lanes = _LANES[kind]
     one = lanes * min(n, CHUNK) * _SIZES[kind] * arrays
     return lanes * max(1, min(4, _TILE // one))
-
-
-def _is_aligned(c: NDArray, g: Geometry) -> bool:
-    """Whether every row begins at a multiple of 16 bytes."""
-    return address(c) % 16 == 0 and all(d[3] % 16 == 0 for d in g.table[: g.outer])
 
 
 def _cut(n: int, parts: int) -> list[tuple[int, int]]:

@@ -25,6 +25,9 @@ TABLE = EXTRA + EXTRA_SIZE
 NONE, SUM, MEAN = range(3)
 """Reductions of losses."""
 
+NO_LABEL = -(2**63)
+"""What is ignored where nothing is; only itself would be taken for it."""
+
 HEADER = object.__basicsize__
 """Bytes that an object of Python begins with."""
 DATA, DIMENSIONS, SIZES, STRIDES = (HEADER + 8 * i for i in range(4))
