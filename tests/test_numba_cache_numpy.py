@@ -130,7 +130,14 @@ def test_another_source_has_another_folder(package, name):
     assert run(WHERE, package) != before
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b"", lambda b: b"nonsense" * 9, lambda b: b[:-1]])
+SPOILT = {
+    "empty": lambda content: b"",
+    "nonsense": lambda content: b"nonsense" * 9,
+    "cut short": lambda content: content[:-1],
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_what_is_kept_and_spoilt_is_compiled_again(package, spoil):
     assert run(CALL, package) == COMPILED
     (kept,) = Path(run(WHERE, package)).glob("*.o")

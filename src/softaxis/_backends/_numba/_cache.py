@@ -27,15 +27,19 @@ _DIGEST = 32
 
 
 def kept(name: str) -> bytes | None:
-    """Return the code that is kept under a name; None for nothing, or nothing of use."""
+    """Return the code that is kept under a name; None for nothing, or nothing of use.
+
+    A folder that cannot be written may hold what its owner has compiled; the first one that can
+    is where what is missing will be kept, and the last one that counts.
+    """
     for folder in _folders():
-        try:
+        with suppress(OSError):
             content = (folder / name).read_bytes()
-        except OSError:
-            continue
-        code = content[_DIGEST:]
-        if sha256(code).digest() == content[:_DIGEST]:
-            return code
+            code = content[_DIGEST:]
+            if sha256(code).digest() == content[:_DIGEST]:
+                return code
+        if _is_writable(folder):
+            break
     return None
 
 

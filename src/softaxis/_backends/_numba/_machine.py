@@ -78,24 +78,20 @@ _API = (
 _MATH = "exp", "log", "log1p"
 
 
-def _prepare() -> None:
-    """Let LLVM know the processor, and all functions that machine code calls."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    for name in _API:
-        llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
+def _engine(machine: bytes) -> Any:
+    """Load object code. Each has an engine of its own, for numba's names are not unique."""
+    if not _alive:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        for name in _API:
+            function = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p)
+            llvm.add_symbol(name, function.value)
+    target = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     if any(llvm.address_of_symbol(name) is None for name in _MATH):
         from numba.core.registry import cpu_target  # knows where this system has them
 
         cpu_target.target_context.codegen()
-
-
-def _engine(machine: bytes) -> Any:
-    """Load object code. Each has an engine of its own, for numba's names are not unique."""
-    if not _alive:
-        _prepare()
-    target = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine))
     engine.finalize_object()
     _alive.append(engine)
