@@ -228,6 +228,38 @@ def test_an_ignored_label_that_the_dtype_cannot_hold(xp):
     np.testing.assert_array_equal(result, plain)
 
 
+LARGEST = 2**64 - 1
+"""As a signed integer of 64 bits it would be -1."""
+
+
+def labels_with_the_largest(xp, dtype):
+    labels = LABELS.astype(dtype)
+    labels[1] = LARGEST
+    return xp.asarray(labels, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint64"])
+def test_the_largest_label_there_is_can_be_ignored(xp, dtype):
+    x, signed = xp.asarray(LOGITS), LABELS.copy()
+    unsigned = labels_with_the_largest(xp, dtype)
+    signed[1] = -1
+    function = xp.call(softaxis.cross_entropy_and_grad)
+    for reduction in ("none", "mean"):
+        expected = function(x, xp.asarray(signed), ignore_index=-1, reduction=reduction)
+        found = function(x, unsigned, ignore_index=LARGEST, reduction=reduction)
+        for got, want in zip(xp.numpy(found), xp.numpy(expected), strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.needs("reading")
+@pytest.mark.parametrize("dtype", ["uint64"])
+@pytest.mark.parametrize("ignored", [None, -1, 2**63, 7])
+def test_the_largest_label_there_is_names_no_class(xp, dtype, ignored):
+    unsigned = labels_with_the_largest(xp, dtype)
+    with pytest.raises(ValueError, match=rf"`labels`.*got {LARGEST}"):
+        softaxis.cross_entropy(xp.asarray(LOGITS), unsigned, ignore_index=ignored)
+
+
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("gap", [5.0, 20.0, 40.0, 80.0])
 @pytest.mark.parametrize("dtype", FLOATS)

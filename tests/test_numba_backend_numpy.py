@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import softaxis
+from softaxis._backends.numba import backend as numba_record
 from softaxis.backend import Declined
 
 pytest.importorskip("numba", reason="numba is not installed: NO test of its kernels ran")
@@ -578,18 +579,122 @@ def test_by_default_it_takes_large_arrays():
         assert softaxis.explain_dispatch(softaxis.softmax, numbers(n)).backend == ran
 
 
-def test_no_argument_makes_a_kernel_compile_again():
-    """Integers and NumPy's numbers in place of floats would, if numba got to see them."""
-    call("softmax", x, temperature=np.float32(2), where=x > 0)
-    call("softmax", x, temperature=np.ones((4, 1), int))
-    call("cross_entropy", x, labels, label_smoothing=1, z_loss=1, ignore_index=np.int8(2))
-    call("cross_entropy", x, labels.astype("u1"), class_weights=np.ones(6, int), ignore_index=2**70)
-    call("logmeanexp", x)
-    from softaxis._backends._numba import _entries
+def test_numbers_of_other_types_mean_the_same():
+    """Kernels get 64 bits of a job, which another type would fill with something else."""
+    same = np.testing.assert_array_equal
+    cooled = call("softmax", x, temperature=2.0)
+    same(call("softmax", x, temperature=np.float32(2)), cooled)
+    same(call("softmax", x, temperature=np.full((4, 1), 2)), cooled)
+    smoothed = call("cross_entropy", x, labels, label_smoothing=1.0, z_loss=1.0, ignore_index=2)
+    same(
+        call("cross_entropy", x, labels, label_smoothing=1, z_loss=1, ignore_index=np.int8(2)),
+        smoothed,
+    )
+    plain = call("cross_entropy", x, labels)
+    for ones in (np.ones(6, int), np.ones(6, np.float16)):
+        small = labels.astype("u1")
+        same(call("cross_entropy", x, small, class_weights=ones, ignore_index=2**70), plain)
 
-    ways = {"softmax": 3, "log_softmax": 3}  # with a temperature, with a sink, with neither
-    for name in (*NORMALIZERS, "logsumexp", *LOSSES, *DERIVATIVES):
-        assert len(getattr(_entries, name).signatures) <= ways.get(name, 1) * len(DTYPES), name
+
+def shortcut(name, *arguments):
+    return numba_record.functions[name].shortcuts[np.ndarray](*arguments)
+
+
+@pytest.mark.parametrize("shape", [(1, 10), (8, 10), (10,), (3, 5, 7), (90, 130), (2, 4096)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_shortcuts_give_the_same_bits(name, dtype, shape):
+    a = numbers(shape, dtype)
+    expected = call(name, np.asfortranarray(np.stack([a, a]))[0], axis=a.ndim - 1)
+    for axis in (-1, a.ndim - 1):
+        for array in (a, read_only(a)):
+            got = shortcut(name, array, axis)
+            np.testing.assert_array_equal(got, expected)
+            assert type(got) is type(expected)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("ignore_index", [None, 2, -1, 1000])
+@pytest.mark.parametrize("shape", [(1, 10), (40, 10), (10,), (3, 5, 7)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_shortcuts_of_losses(dtype, shape, ignore_index, reduction):
+    a = numbers(shape, dtype)
+    y = np.random.default_rng(1).integers(0, shape[-1], shape[:-1])
+    if ignore_index is not None and y.ndim:
+        y[..., -1] = ignore_index
+    given = {"ignore_index": ignore_index, "reduction": reduction}
+    fortran = np.asfortranarray(np.stack([a, a]))[0]
+    expected, slope = call("cross_entropy_and_grad", fortran, y, **given)
+    for kind in ("i8", "i4", ">i8"):
+        arguments = (a, y.astype(kind), -1, ignore_index, reduction)
+        for loss in (
+            shortcut("cross_entropy", *arguments),
+            shortcut("cross_entropy_and_grad", *arguments)[0],
+        ):
+            np.testing.assert_allclose(loss, expected, rtol=4 * np.finfo(dtype).eps)
+            assert type(loss) is type(expected)
+            assert loss.dtype == dtype
+        got = shortcut("cross_entropy_and_grad", *arguments)[1]
+        np.testing.assert_array_equal(got, slope)
+
+
+def test_reduced_losses_that_are_infinite_or_nan():
+    a = np.array([[0, -np.inf], [0, 0], [0, -np.inf]], np.float32)
+    for reduction in ("sum", "mean"):
+        assert shortcut("cross_entropy", a, np.array([1, 0, 1]), -1, None, reduction) == np.inf
+        a[1] = np.nan
+        assert np.isnan(shortcut("cross_entropy", a, np.array([1, 0, 1]), -1, None, reduction))
+        a[1] = 0
+
+
+LEFT_ALONE = {
+    "another axis": (x, 0),
+    "an axis that is not there": (x, 2),
+    "an axis that is no int": (x, 1.0),
+    "a bool as axis": (x, True),
+    "no axis at all": (np.float32(1)[...], -1),
+    "columns": (np.asfortranarray(x), 1),
+    "every other one": (x[:, ::2], 1),
+    "rows apart": (x[::2], 1),
+    "nothing": (x[:0], 1),
+    "empty rows": (x[:, :0], 1),
+    "float16": (x.astype(np.float16), 1),
+    "integers": (x.astype(int), 1),
+    "another byte order": (x.astype(">f4"), 1),
+    "rows of two chunks": (numbers((1, 4097)), 1),
+    "a large array": (numbers((2, 2**18)), 1),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", *LOSSES])
+def test_what_shortcuts_leave_to_others(name, case):
+    array, axis = LEFT_ALONE[case]
+    more = (np.zeros(array.shape[:-1], int), axis, None, "none") if name in LOSSES else (axis,)
+    assert shortcut(name, array, *more) is NotImplemented
+
+
+LOSSES_LEFT_ALONE = {
+    "a label that is too large": (np.array([0, 1, 6, 0]), None, "none"),
+    "a negative one": (np.array([0, 1, -1, 0]), None, "none"),
+    "the least one": (np.array([0, 1, -(2**63), 0]), None, "none"),
+    "unsigned ones": (labels.astype("u8"), None, "none"),
+    "probabilities": (np.full(x.shape, 0.5, np.float32), None, "none"),
+    "booleans": (labels > 0, None, "none"),
+    "a list": ([0, 1, 2, 3], None, "none"),
+    "too few": (labels[:3], None, "none"),
+    "a bool to ignore": (labels, True, "none"),
+    "more than 64 bits to ignore": (labels, 2**63, "none"),
+    "another reduction": (labels, None, "max"),
+    "no name": (labels, None, ["sum"]),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES_LEFT_ALONE)
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_shortcuts_of_losses_leave_to_others(name, case):
+    y, ignore_index, reduction = LOSSES_LEFT_ALONE[case]
+    assert shortcut(name, x, y, 1, ignore_index, reduction) is NotImplemented
 
 
 GRID = {

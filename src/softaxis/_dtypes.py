@@ -48,6 +48,18 @@ def default_integral(x: Array, xp: Namespace) -> DType:
     return _default(x, xp, "integral")
 
 
+def as_integral(value: int, dtype: DType, x: Array, xp: Namespace) -> int | None:
+    """Return what `value` becomes where integers of `dtype` become `default_integral`.
+
+    Unsigned ones wrap if they are as wide. None where `dtype` does not hold the value.
+    """
+    limits = xp.iinfo(dtype)
+    if not limits.min <= value <= limits.max:
+        return None
+    largest = int(xp.iinfo(default_integral(x, xp)).max)
+    return value if value <= largest else value - 2 * (largest + 1)
+
+
 def _default(x: Array, xp: Namespace, name: str) -> DType:
     info = xp.__array_namespace_info__()
     return info.default_dtypes(device=device_of(x))[name]

@@ -9,7 +9,7 @@ from softaxis import _arguments, _generic
 from softaxis._arguments import REAL
 from softaxis._axes import Axis, normalize_axis, reduced_shape
 from softaxis._dispatch import Table
-from softaxis._dtypes import cast, default_integral, kind
+from softaxis._dtypes import as_integral, cast, default_integral, kind
 from softaxis._libraries import Array, library_of
 
 _CROSS_ENTROPY = Table(_generic.cross_entropy)
@@ -59,6 +59,10 @@ def _loss(
     raise table.nothing_left(logits)
 
 
+def _are_zero(label_smoothing: Any, z_loss: Any) -> bool:
+    return type(label_smoothing) is type(z_loss) is float and label_smoothing == z_loss == 0.0
+
+
 def _index(value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"`ignore_index` must be an int or None, got {value!r}")
@@ -91,13 +95,17 @@ def _check_range(labels: Array, logits: Array, axis: int, ignore_index: int | No
     classes = logits.shape[axis]
     wrong = (numbers < 0) | (numbers >= classes)
     if ignore_index is not None:
-        wrong = wrong & (numbers != ignore_index)
+        ignored = as_integral(ignore_index, labels.dtype, logits, xp)
+        if ignored is not None:
+            wrong = wrong & (numbers != ignored)
     try:
         found = bool(xp.any(wrong))
     except RuntimeError:  # PyTorch, inside vmap: the values cannot be read after all
         return
     if found:
         first = int(xp.max(xp.where(wrong, numbers, xp.min(numbers))))
+        if first < xp.iinfo(labels.dtype).min:  # of an unsigned one that has become negative
+            first += 2 * (int(xp.iinfo(numbers.dtype).max) + 1)
         hint = "" if ignore_index is None else f" or ignore_index={ignore_index}"
         raise ValueError(f"`labels` must be in 0..{classes - 1}{hint}, got {first}")
 
@@ -201,6 +209,12 @@ def cross_entropy(
     >>> softaxis.cross_entropy(logits, np.array([0, -1]), ignore_index=-1, reduction="mean")
     np.float64(0.6931471805599453)
     """
+    if where is class_weights is None and _are_zero(label_smoothing, z_loss):
+        shortcut = _CROSS_ENTROPY.shortcuts.get(type(logits))
+        if shortcut is not None:
+            y = shortcut(logits, labels, axis, ignore_index, reduction)
+            if y is not NotImplemented:
+                return y
     return _loss(
         _CROSS_ENTROPY,
         logits,
@@ -296,6 +310,12 @@ def cross_entropy_and_grad(
     >>> grad
     array([-4.24835426e-18,  4.24835426e-18])
     """
+    if where is class_weights is None and _are_zero(label_smoothing, z_loss):
+        shortcut = _CROSS_ENTROPY_AND_GRAD.shortcuts.get(type(logits))
+        if shortcut is not None:
+            y = shortcut(logits, labels, axis, ignore_index, reduction)
+            if y is not NotImplemented:
+                return y
     return _loss(
         _CROSS_ENTROPY_AND_GRAD,
         logits,

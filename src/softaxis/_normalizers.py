@@ -138,6 +138,12 @@ def softmax(
     >>> softaxis.softmax([0.0, 0.0], sink=0.0).round(3)
     array([0.333, 0.333])
     """
+    if where is temperature is sink is dtype is out is None:  # nearly every call
+        shortcut = _SOFTMAX.shortcuts.get(type(x))
+        if shortcut is not None:
+            y = shortcut(x, axis)
+            if y is not NotImplemented:
+                return y
     return _normalize(
         _SOFTMAX,
         x,
@@ -219,6 +225,12 @@ def log_softmax(
     >>> softaxis.log_softmax(np.array([0.0, -20.0], dtype=np.float32))
     array([-2.0611537e-09, -2.0000000e+01], dtype=float32)
     """
+    if where is temperature is sink is dtype is out is None:  # nearly every call
+        shortcut = _LOG_SOFTMAX.shortcuts.get(type(x))
+        if shortcut is not None:
+            y = shortcut(x, axis)
+            if y is not NotImplemented:
+                return y
     return _normalize(
         _LOG_SOFTMAX,
         x,

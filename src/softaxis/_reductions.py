@@ -138,6 +138,12 @@ def logsumexp(
     >>> softaxis.logsumexp([0.0, 1.0], weights=[1.0, -1.0], return_sign=True)
     (np.float64(0.541324854612918), np.float64(-1.0))
     """
+    if weights is where is dtype is out is None and keepdims is return_sign is False:
+        shortcut = _LOGSUMEXP.shortcuts.get(type(x))
+        if shortcut is not None:
+            y = shortcut(x, axis)
+            if y is not NotImplemented:
+                return y
     return _sum(
         _LOGSUMEXP,
         x,

@@ -8,11 +8,13 @@ that calls from several threads, from inside a helper or in a forked child canno
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock  # `threading` is imported with the first thread, not before
 from collections import deque
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 _VARIABLE = "SOFTAXIS_NUM_THREADS"
 
@@ -103,8 +105,8 @@ class _Help:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.work = work
-        self.taken = threading.Lock()
-        self.done = threading.Lock()
+        self.taken = allocate_lock()
+        self.done = allocate_lock()
         self.done.acquire()
 
     def run(self) -> None:
@@ -124,22 +126,29 @@ class _Pool:
     """Threads that wait for work; they are started when they are first needed."""
 
     def __init__(self) -> None:
-        self.queue: SimpleQueue[_Help] = SimpleQueue()
+        self.queue: SimpleQueue[_Help] | None = None
         self.size = 0
-        self.growing = threading.Lock()
+        self.growing = allocate_lock()
 
     def ask(self, helps: list[_Help]) -> None:
-        if self.size < len(helps):
-            self._grow(len(helps))
+        queue = self.queue
+        if queue is None or self.size < len(helps):
+            queue = self._grow(len(helps))
         for one in helps:
-            self.queue.put(one)
+            queue.put(one)
 
-    def _grow(self, size: int) -> None:
+    def _grow(self, size: int) -> SimpleQueue[_Help]:
+        from queue import SimpleQueue
+        from threading import Thread
+
         with self.growing:
+            if self.queue is None:
+                self.queue = SimpleQueue()
             while self.size < size:
                 name = f"softaxis-{self.size}"
-                threading.Thread(target=_serve, args=(self.queue,), name=name, daemon=True).start()
+                Thread(target=_serve, args=(self.queue,), name=name, daemon=True).start()
                 self.size += 1
+            return self.queue
 
 
 def _serve(queue: SimpleQueue[_Help]) -> None:
@@ -176,7 +185,8 @@ def share(function: Callable[..., Any], parts: Iterable[tuple[Any, ...]], thread
                 errors.append(error)
 
     helps = [_Help(work) for _ in range(min(threads, len(waiting)) - 1)]
-    _pool[0].ask(helps)
+    if helps:
+        _pool[0].ask(helps)
     try:
         work()
     finally:

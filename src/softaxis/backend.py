@@ -18,11 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 __all__ = ["Backend", "Capability", "Declined", "Implementation", "declined"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+Shortcut: TypeAlias = Callable[..., Any]
+"""What takes the plainest calls, before their arguments are validated; see `Backend.implements`."""
 
 
 class Capability(NamedTuple):
@@ -72,6 +76,8 @@ class Implementation(NamedTuple):
         What it can do.
     keywords : frozenset of str, or None
         The keyword arguments it takes; None where it takes all of them.
+    shortcuts : dict of type to callable, or None
+        By exact type of the first array, what is asked before it.
     """
 
     name: str
@@ -79,6 +85,7 @@ class Implementation(NamedTuple):
     function: Callable[..., Any]
     capability: Capability
     keywords: frozenset[str] | None
+    shortcuts: dict[type, Shortcut] | None = None
 
 
 class Backend:
@@ -125,10 +132,18 @@ class Backend:
     @overload
     def implements(self, function: F, /) -> F: ...
     @overload
-    def implements(self, /, *, name: str | None = None, **capability: Any) -> Callable[[F], F]: ...
+    def implements(
+        self, /, *, name: str | None = None, shortcut: Shortcut | None = None, **capability: Any
+    ) -> Callable[[F], F]: ...
 
     def implements(
-        self, function: F | None = None, /, *, name: str | None = None, **capability: Any
+        self,
+        function: F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        shortcut: Shortcut | None = None,
+        **capability: Any,
     ) -> F | Callable[[F], F]:
         """Register an implementation; use it as a decorator.
 
@@ -138,6 +153,13 @@ class Backend:
             The implementation. Its name is that of the softaxis function, unless `name` is given.
         name : str, optional
             The name of the softaxis function.
+        shortcut : callable, optional
+            What is asked first where validation would cost more than the computation: it gets the
+            arrays and `axis` alone, for losses also `ignore_index` and `reduction`, as the user
+            wrote them, where nothing else was given. It returns what the implementation would, or
+            `NotImplemented` for whatever needs another look. Only arrays whose type is exactly one
+            of the backend's come there, and only while the implementation is the first to be
+            asked at every size and nobody is tracing.
         **capability
             Fields of `Capability`.
         """
@@ -145,7 +167,8 @@ class Backend:
         def register(f: F) -> F:
             key = name or f.__name__
             record = Capability(**capability)
-            self.functions[key] = Implementation(key, self.name, f, record, _keywords(f))
+            shortcuts = dict.fromkeys(self.types, shortcut) if shortcut is not None else None
+            self.functions[key] = Implementation(key, self.name, f, record, _keywords(f), shortcuts)
             return f
 
         return register if function is None else register(function)

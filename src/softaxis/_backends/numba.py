@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from softaxis._axes import Axis
+from softaxis._backends._numba_small import (
+    cross_entropy_and_grad_of_rows,
+    cross_entropy_of_rows,
+    log_softmax_of_rows,
+    logsumexp_of_rows,
+    softmax_of_rows,
+    takes,
+)
 from softaxis.backend import Backend
 
 NDArray = npt.NDArray[Any]
@@ -17,41 +26,17 @@ backend = Backend("numba", types=(np.ndarray,))
 _FLOATS = ("float16", "float32", "float64")
 _PAYS = 1 << 17
 """Elements from which on it is worth to import numba, and to wake threads: docs/performance."""
-_SMALL = 1 << 18
-"""Elements up to which one thread computes plain rows sooner than two can be told to."""
 
 
+@cache
 def _engine() -> Any:
-    """Import numba and the compiled functions, when a call has come as far as here."""
+    """Import what loads or compiles kernels, when a call has come as far as here."""
     from softaxis._backends._numba import _engine
 
     return _engine
 
 
-class _Small(dict[str, Any]):
-    """The compiled functions for small arrays, by name."""
-
-    def __missing__(self, name: str) -> Any:
-        found = self[name] = _engine().small(name)
-        return found
-
-
-_small = _Small()
-
-
-def _of_small(name: str, x: NDArray, y: NDArray) -> bool:
-    """Compute rows side by side in memory, and say whether that could be done.
-
-    What the compiled function was not made for, it refuses: other dtypes, layouts, read-only
-    arrays. All that it costs to ask is what such arrays can spare.
-    """
-    try:
-        return bool(_small[name](x, y))
-    except TypeError:
-        return False
-
-
-@backend.implements(dtypes=_FLOATS, min_size=_PAYS)
+@backend.implements(dtypes=_FLOATS, min_size=_PAYS, shortcut=softmax_of_rows)
 def softmax(
     x: NDArray,
     /,
@@ -64,19 +49,14 @@ def softmax(
     out: NDArray | None = None,
 ) -> Any:
     """exp(z) / sum(exp(z))."""
-    if (
-        axis == 1
-        and x.size <= _SMALL
-        and where is temperature is sink is dtype is out is None
-        and type(x) is np.ndarray
-    ):
-        y = np.empty_like(x)
-        if _of_small("softmax", x, y):
+    if where is temperature is sink is dtype is None and takes(x, out):
+        y = softmax_of_rows(x, axis, out)
+        if y is not NotImplemented:
             return y
     return _engine().normalized("softmax", x, axis, where, temperature, sink, dtype, out)
 
 
-@backend.implements(dtypes=_FLOATS, min_size=_PAYS)
+@backend.implements(dtypes=_FLOATS, min_size=_PAYS, shortcut=log_softmax_of_rows)
 def log_softmax(
     x: NDArray,
     /,
@@ -89,19 +69,14 @@ def log_softmax(
     out: NDArray | None = None,
 ) -> Any:
     """z - log(sum(exp(z)))."""
-    if (
-        axis == 1
-        and x.size <= _SMALL
-        and where is temperature is sink is dtype is out is None
-        and type(x) is np.ndarray
-    ):
-        y = np.empty_like(x)
-        if _of_small("log_softmax", x, y):
+    if where is temperature is sink is dtype is None and takes(x, out):
+        y = log_softmax_of_rows(x, axis, out)
+        if y is not NotImplemented:
             return y
     return _engine().normalized("log_softmax", x, axis, where, temperature, sink, dtype, out)
 
 
-@backend.implements(dtypes=_FLOATS, min_size=_PAYS)
+@backend.implements(dtypes=_FLOATS, min_size=_PAYS, shortcut=logsumexp_of_rows)
 def logsumexp(
     x: NDArray,
     /,
@@ -113,15 +88,9 @@ def logsumexp(
     out: NDArray | None = None,
 ) -> Any:
     """m + log(sum(exp(x - m)))."""
-    if (
-        axis == 1
-        and x.size <= _SMALL
-        and where is dtype is out is None
-        and keepdims is False
-        and type(x) is np.ndarray
-    ):
-        y = np.empty(x.shape[0], x.dtype)
-        if _of_small("logsumexp", x, y):
+    if where is dtype is out is None and keepdims is False and type(x) is np.ndarray:
+        y = logsumexp_of_rows(x, axis)
+        if y is not NotImplemented:
             return y
     return _engine().logsumexp(x, axis, where, keepdims, dtype, out)
 
@@ -140,7 +109,7 @@ def logmeanexp(
     return _engine().logsumexp(x, axis, where, keepdims, dtype, None, mean=True)
 
 
-@backend.implements(dtypes=_FLOATS, min_size=_PAYS)
+@backend.implements(dtypes=_FLOATS, min_size=_PAYS, shortcut=cross_entropy_of_rows)
 def cross_entropy(
     logits: NDArray,
     labels: NDArray,
@@ -155,6 +124,10 @@ def cross_entropy(
     reduction: str = "none",
 ) -> Any:
     """-log p of the right class."""
+    if where is class_weights is None and label_smoothing == z_loss == 0.0:
+        y = cross_entropy_of_rows(logits, labels, axis, ignore_index, reduction)
+        if y is not NotImplemented:
+            return y
     return _engine().cross_entropy(
         logits,
         labels,
@@ -169,7 +142,7 @@ def cross_entropy(
     )
 
 
-@backend.implements(dtypes=_FLOATS, min_size=_PAYS)
+@backend.implements(dtypes=_FLOATS, min_size=_PAYS, shortcut=cross_entropy_and_grad_of_rows)
 def cross_entropy_and_grad(
     logits: NDArray,
     labels: NDArray,
@@ -184,6 +157,10 @@ def cross_entropy_and_grad(
     reduction: str = "none",
 ) -> Any:
     """The same, and p - [c is the right class]."""
+    if where is class_weights is None and label_smoothing == z_loss == 0.0:
+        y = cross_entropy_and_grad_of_rows(logits, labels, axis, ignore_index, reduction)
+        if y is not NotImplemented:
+            return y
     return _engine().cross_entropy(
         logits,
         labels,

@@ -41,8 +41,8 @@ def _run(options: argparse.Namespace) -> int:
 
         functions = _chosen(options.function, tuple(record.functions), "--function")
         dtypes = _chosen(options.dtype, DTYPES, "--dtype")
-        from softaxis._backends._numba import _entries
         from softaxis._backends._numba._cache import cache_folder
+        from softaxis._backends._numba._machine import compiled_now
     except (ImportError, RuntimeError) as error:  # the latter: of a backend that was asked for
         return _failed(str(error))
     folder = cache_folder()
@@ -55,9 +55,9 @@ def _run(options: argparse.Namespace) -> int:
     begun, compiled = time.perf_counter(), 0
     for name in functions:
         for dtype in dtypes:
-            start, before = time.perf_counter(), _misses(_entries)
+            start, before = time.perf_counter(), len(compiled_now)
             outcome = _compile(backend, name, dtype)
-            new = _misses(_entries) - before
+            new = len(compiled_now) - before
             compiled += new
             seconds = f"{time.perf_counter() - start:7.2f} s"
             print(f"{name:22} {dtype:8} {seconds}  {outcome or 'was there' * (not new)}".rstrip())
@@ -78,12 +78,6 @@ def _chosen(given: list[str] | None, known: tuple[str, ...], option: str) -> tup
     return tuple(dict.fromkeys(given or known))
 
 
-def _misses(entries: Any) -> int:
-    """Count what numba compiled because it was not kept."""
-    stats = (getattr(one, "stats", None) for one in vars(entries).values())
-    return sum(sum(one.cache_misses.values()) for one in stats if one is not None)
-
-
 def _compile(backend: Any, name: str, dtype: str) -> str:
     """Call a function in all ways that are compiled apart; say so if it takes no such array."""
     try:
@@ -100,10 +94,10 @@ def _calls(function: Callable[..., Any], name: str, dtype: str) -> Iterator[Call
     x = np.ones((2, 3), dtype)
     if name.endswith("_vjp"):
         yield lambda: function(x, x, axis=0)
-    elif name.startswith("cross_entropy"):
-        yield lambda: function(x, np.zeros(2, np.int64), axis=1)
-    else:
-        yield lambda: function(x, axis=0)  # a job
-        yield lambda: function(x, axis=1)  # plain rows, which are few
+        return
+    labels: tuple[Any, ...] = (np.zeros(2, np.int64),) if name.startswith("cross_entropy") else ()
+    yield lambda: function(x, *labels, axis=1)  # plain rows, which are few
+    yield lambda: function(x.T, *labels, axis=0)  # a job
     if name in {"softmax", "log_softmax"}:
         yield lambda: function(x, axis=0, temperature=2.0)
+        yield lambda: function(x, axis=0, sink=0.0)

@@ -15,7 +15,7 @@ from softaxis._dispatch._options import (
     traceable_options,
 )
 from softaxis._libraries import Library, library_of_type
-from softaxis.backend import Implementation
+from softaxis.backend import Implementation, Shortcut
 
 F = TypeVar("F", bound=Callable[..., Any])
 Handover = Callable[..., Any]
@@ -32,6 +32,9 @@ class Table:
     when the options change, so that a thread that was deciding under the old ones stores its
     decision where nobody reads it. What was decided by the options of the process outlives a
     `backend_opts` block, and so does what torch.compile compiled under them.
+
+    `shortcuts` holds, by the same rules, what the plainest calls may ask before: the shortcut of
+    the first implementation, for a type that the table has decided about.
     """
 
     def __init__(self, generic: Callable[..., Any]) -> None:
@@ -45,6 +48,7 @@ class Table:
         self.keywords: dict[str, Any] = {}
         self._decided = _Decided(self, process_options())
         self.entries: dict[type, tuple[Candidate, ...]] = self._decided
+        self.shortcuts: dict[type, Shortcut] = {}
         self.renew()
         on_change(self.renew)
         tables[self.name] = self
@@ -64,7 +68,9 @@ class Table:
         options = process_options()
         if self._decided.options is not options:
             self._decided = _Decided(self, options)
-        self.entries = _Undecided(self) if is_overridden() else self._decided
+        is_open = is_overridden()
+        self.entries = _Undecided(self) if is_open else self._decided
+        self.shortcuts = {} if is_open else self._decided.shortcuts
 
     def implementations(self, cls: type, options: Options) -> list[Implementation]:
         """Return the implementations to try for arrays of type `cls`, in order."""
@@ -112,6 +118,13 @@ class Table:
             return traced(self.identity, found, options.trace)
         return tuple(one for _, one in found)
 
+    def shortcut(self, cls: type, options: Options) -> Shortcut | None:
+        """Return what may be asked before all else with an array of type `cls`."""
+        first = self.implementations(cls, options)[0]
+        if first.shortcuts is None or first.capability.min_size:
+            return None
+        return first.shortcuts.get(cls)
+
     def nothing_left(self, x: Any) -> NotImplementedError:
         """Return the error for a call that every candidate declined."""
         return NotImplementedError(
@@ -126,9 +139,13 @@ class _Decided(dict[type, "tuple[Candidate, ...]"]):
     def __init__(self, table: Table, options: Options) -> None:
         self.table = table
         self.options = options
+        self.shortcuts: dict[type, Shortcut] = {}
 
     def __missing__(self, cls: type) -> tuple[Candidate, ...]:
         found = self[cls] = self.table.decide(cls, self.options)
+        shortcut = self.table.shortcut(cls, self.options)
+        if shortcut is not None:
+            self.shortcuts[cls] = shortcut
         return found
 
 

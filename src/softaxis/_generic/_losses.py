@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from softaxis._axes import Axis, as_tuple
-from softaxis._dtypes import DType, cast, default_integral, kind, to_working
+from softaxis._dtypes import DType, as_integral, cast, default_integral, kind, to_working
 from softaxis._generic._indices import positions
 from softaxis._generic._rows import Rows, expanded, masked, rows, shift_of, squeezed
 from softaxis._generic._summation import total
@@ -152,15 +152,11 @@ def _probabilities(
     index = expanded(cast(labels, default_integral(x, xp), xp), one, xp)
     y = xp.astype(_along(positions(x, one, xp), x.ndim, one, xp) == index, x.dtype)
     valid = (index >= 0) & (index < x.shape[one])
-    if ignore_index is None or not _holds(labels.dtype, ignore_index, xp):
+    ignored = None if ignore_index is None else as_integral(ignore_index, labels.dtype, x, xp)
+    if ignored is None:
         return y, None, valid
-    counted = index != ignore_index
+    counted = index != ignored
     return xp.where(counted, y, 0.0), counted, valid | ~counted
-
-
-def _holds(dtype: DType, value: int, xp: Namespace) -> bool:
-    limits = xp.iinfo(dtype)
-    return bool(limits.min <= value <= limits.max)
 
 
 def _along(a: Array, ndim: int, axis: Axis, xp: Namespace) -> Array:

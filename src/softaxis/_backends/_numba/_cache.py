@@ -1,8 +1,8 @@
-"""Where compiled functions are kept between processes.
+"""Where machine code is kept between processes.
 
-numba looks at one file to see whether what it kept is still right, and ours are spread over many:
-so the folder's name tells all of their contents. It lies beside them, or where that cannot be
-written, as in an installation for all users, in the user's own folder for such things.
+The name of the folder tells what the code was made from: the source of every kernel, numba, and
+the processor. It lies beside them, or where that cannot be written, as in an installation for all
+users, in the user's own folder for such things.
 """
 
 from __future__ import annotations
@@ -10,83 +10,100 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from numba import config, njit
+import llvmlite
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 
+from softaxis._backends._numba._layout import HEADER
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return numba's decorator for functions that are kept on disk, where there is a place."""
-    folder = cache_folder()
-
-    def decorator(function: Callable[..., Any]) -> Any:
-        if folder is None:
-            return njit(**options)(function)
-        given, config.CACHE_DIR = config.CACHE_DIR, str(folder)
-        try:
-            dispatcher = njit(cache=True, **options)(function)
-        finally:
-            config.CACHE_DIR = given
-        dispatcher._cache = _Forgiving(dispatcher._cache)  # numba offers no other way
-        return dispatcher
-
-    return decorator
+_DIGEST = 32
+"""Bytes that a file begins with: the SHA-256 of the others."""
 
 
-class _Forgiving:
-    """numba's cache of a function, which begins anew where what it kept cannot be read."""
+def kept(name: str) -> bytes | None:
+    """Return the code that is kept under a name; None for nothing, or nothing of use.
 
-    def __init__(self, cache: Any) -> None:
-        self._cache = cache
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cache, name)
-
-    def load_overload(self, *args: Any) -> Any:
-        """Return what was kept; None for nothing, or nothing of use."""
-        try:
-            return self._cache.load_overload(*args)
-        except Exception:  # noqa: BLE001 - whatever a spoilt file raises
-            self._cache.flush()
-            return None
-
-    def save_overload(self, *args: Any) -> None:
-        """Keep what was compiled."""
-        try:
-            self._cache.save_overload(*args)
-        except Exception:  # noqa: BLE001
-            self._cache.flush()
-            self._cache.save_overload(*args)
-
-
-def cache_folder() -> Path | None:
-    """Return the folder for compiled functions; None where none can be written."""
-    name = f"softaxis-{_fingerprint()}"
-    for place in _places():
-        folder = place / name
+    A folder that cannot be written may hold what its owner has compiled; the first one that can
+    is where what is missing will be kept, and the last one that counts.
+    """
+    for folder in _folders():
+        with suppress(OSError):
+            content = (folder / name).read_bytes()
+            code = content[_DIGEST:]
+            if sha256(code).digest() == content[:_DIGEST]:
+                return code
         if _is_writable(folder):
-            return folder
+            break
     return None
 
 
-_NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py")
+def keep(name: str, code: bytes) -> None:
+    """Keep code under a name, where there is a place; all at once, for others may be reading."""
+    folder = cache_folder()
+    if folder is None:
+        return
+    with suppress(OSError):  # a full disk costs the next process some seconds, no more
+        handle, path = tempfile.mkstemp(dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(sha256(code).digest() + code)
+            Path(path).replace(folder / name)
+        except OSError:
+            Path(path).unlink()
+            raise
 
 
+def cache_folder() -> Path | None:
+    """Return the folder for new code; None where none can be written."""
+    return next(filter(_is_writable, _folders()), None)
+
+
+def _folders() -> Iterator[Path]:
+    for place in _places():
+        yield place / f"softaxis-{_fingerprint()}"
+
+
+_NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py", "_machine.py")
+
+
+@cache
 def _fingerprint() -> str:
-    """Return what changes with the source of any kernel."""
+    """Return what changes with everything that the code depends on."""
     digest = sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.name not in _NOT_COMPILED:
             digest.update(path.name.encode() + path.read_bytes())
+    digest.update(_version_of_numba())
+    target = (
+        llvmlite.__version__,
+        sys.implementation.cache_tag,
+        sys.platform,
+        HEADER,
+        os.environ.get("NUMBA_CPU_NAME") or get_host_cpu_name(),
+        os.environ.get("NUMBA_CPU_FEATURES") or get_host_cpu_features().flatten(),
+    )
+    digest.update(repr(target).encode())
     return digest.hexdigest()[:16]
 
 
+def _version_of_numba() -> bytes:
+    """Return what tells numba's version; to import it takes longer than all the rest."""
+    numba = find_spec("numba")
+    if numba is None or numba.origin is None:
+        return b""
+    return Path(numba.origin).with_name("_version.py").read_bytes()
+
+
 def _places() -> Iterator[Path]:
-    if config.CACHE_DIR:
-        yield Path(config.CACHE_DIR)
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        yield Path(named)
     yield Path(__file__).parent / "__pycache__"
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"

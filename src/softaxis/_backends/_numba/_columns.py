@@ -15,6 +15,7 @@ from numba.extending import overload
 from softaxis._backends._numba._copies import ZERO, A, C, entry
 from softaxis._backends._numba._exp import exp_of_others, exp_scaled, unscaled
 from softaxis._backends._numba._jobs import of_row, unit_of
+from softaxis._backends._numba._layout import ABREAST, FEW
 from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     advance,
@@ -50,14 +51,6 @@ from softaxis._backends._numba._vectors import (
     select,
     splat,
 )
-
-ABREAST = 4
-"""Vectors that are copied of each number of the rows: a few cache lines at a time."""
-FEW = 2 * ABREAST * 64
-"""Bytes of what is noted of the rows of a unit: two vectors for each of its own."""
-SUMS = 16 * 16 * 8
-"""Bytes of the sums: one in float64 for each lane of each row of a vector, or a pair of half so
-many."""
 
 
 def held(p, sums, i):

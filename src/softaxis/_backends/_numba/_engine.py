@@ -1,52 +1,22 @@
-"""The functions of the `numba` backend, once numba is there: from arguments to jobs."""
+"""The functions of the `numba` backend: from arguments to jobs."""
 
 from __future__ import annotations
 
-import os
 from math import inf, isfinite
+from struct import Struct
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.core import types
-from numba.core.compiler_lock import global_compiler_lock
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
-from softaxis._backends._numba import _entries as entries
-from softaxis._backends._numba._launch import HAS_FLOAT16, LIKE, WORKING, address, launch
-from softaxis._backends._numba._losses import Terms
+from softaxis._backends._numba._launch import HAS_FLOAT16, WORKING, launch
+from softaxis._backends._numba._layout import NO_LABEL
+from softaxis._backends._numba._machine import address
+from softaxis._dtypes import as_integral
 from softaxis.backend import declined
 
 NDArray = npt.NDArray[Any]
-
-_SMALL = {
-    "softmax": entries.softmax_small,
-    "log_softmax": entries.log_softmax_small,
-    "logsumexp": entries.logsumexp_small,
-}
-
-
-def small(name: str) -> Any:
-    """Return the compiled function for small arrays, which takes no others than it was made for."""
-    function = _SMALL[name]
-    with global_compiler_lock:
-        if function.signatures:  # another thread was here before
-            return function
-        for scalar in (types.float32, types.float64):
-            matrix = types.Array(scalar, 2, "C")
-            result = types.Array(scalar, 1, "C") if name == "logsumexp" else matrix
-            function.compile((matrix, result))
-        function.disable_compile()
-    return function
-
-
-if hasattr(os, "register_at_fork"):  # nobody else compiles while a process forks
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
-
 
 _DIRECTION = "takes one or more axes of an array that is not empty"
 
@@ -61,6 +31,10 @@ def _unfit(x: NDArray, axis: Axis, dtype: Any) -> Any:
     return None
 
 
+_SUM = Struct("=d")
+"""What the sum is divided by; 0 for nothing, less where it differs by row."""
+_TERMS = Struct("=qddqd")
+"""The fields of `_losses.Terms`, without `like`."""
 _FILL = {"softmax": 0.0, "log_softmax": -inf}
 """What is written where the mask leaves something out."""
 
@@ -81,11 +55,11 @@ def normalized(
     if temperature is not None and sink is not None:
         return declined("takes one of `temperature` and `sink`")
     heat: Any = None
-    kind: Any = None
+    variant = ""
     if temperature is not None:
-        heat, kind = _heat(temperature, x, axis), 1
+        heat, variant = _heat(temperature, x, axis), "temperature"
     if sink is not None:
-        heat, kind = _sunk(sink, x, axis), 1.0
+        heat, variant = _sunk(sink, x, axis), "sink"
     if heat is NotImplemented:
         return heat
     y = out
@@ -93,11 +67,11 @@ def normalized(
         y = np.empty_like(x, subok=False)
     assert y is not None
     launch(
-        getattr(entries, name),
+        name,
         x,
         as_tuple(axis),
-        kind,
-        columns=getattr(entries, f"{name}_columns") if kind is None else None,
+        variant=variant,
+        columns=not variant,
         c=y,
         fresh=y is not out,
         mask=None if where is None else np.broadcast_to(where, x.shape),
@@ -160,11 +134,11 @@ def logsumexp(
         n = -1.0
         members = np.asarray(np.add.reduce(mask, axis=as_tuple(axis), dtype=np.float64))
     launch(
-        entries.logsumexp,
+        "logsumexp",
         x,
         as_tuple(axis),
-        (LIKE[held.char], n),
-        columns=entries.logsumexp_columns,
+        extra=_SUM.pack(n),
+        columns=True,
         mask=mask,
         p=members,
         q=y,
@@ -183,14 +157,7 @@ def vjp(name: str, p: NDArray, g: NDArray, axis: Axis) -> Any:
     if _unfit(p, axis, g.dtype) is not None:
         return NotImplemented
     dx = np.empty_like(p, subok=False)
-    launch(
-        getattr(entries, f"{name}_vjp"),
-        p,
-        as_tuple(axis),
-        None,
-        b=g,
-        c=dx,
-    )
+    launch(f"{name}_vjp", p, as_tuple(axis), b=g, c=dx)
     return dx
 
 
@@ -224,10 +191,16 @@ def cross_entropy(
     slope = np.empty_like(logits, subok=False) if gradient else None
     name = "cross_entropy_and_grad" if gradient else "cross_entropy"
     launch(
-        getattr(entries, name),
+        name,
         logits,
         as_tuple(axis),
-        Terms(LIKE[kind], address(weights), label_smoothing, z_loss, ignored, 1.0 / divisor),
+        extra=_TERMS.pack(
+            0 if weights is None else address(weights),
+            label_smoothing,
+            z_loss,
+            ignored,
+            1.0 / divisor,
+        ),
         c=slope,
         mask=None if where is None else np.broadcast_to(where, logits.shape),
         p=classes,
@@ -244,10 +217,10 @@ def cross_entropy(
 
 def _ignored(labels: NDArray, ignore_index: int | None) -> int:
     """Return the label that does not count; one that no class has where there is none."""
-    limits = np.iinfo(labels.dtype)
-    if ignore_index is None or not limits.min <= ignore_index <= min(limits.max, 2**63 - 1):
-        return -(2**63)
-    return ignore_index
+    found = None
+    if ignore_index is not None:
+        found = as_integral(ignore_index, labels.dtype, labels, np)
+    return NO_LABEL if found is None else found
 
 
 def _divisor(classes: NDArray, ignored: int, weights: NDArray | None) -> float:

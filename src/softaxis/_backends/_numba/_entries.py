@@ -1,26 +1,105 @@
-"""The compiled functions: one for each kernel, and some more for small arrays.
+"""What is compiled for the world outside: kernels for one dtype each, and some for small arrays.
 
-A function computes units `start` to `stop` of a job, alone or, where `team` is not 0, together
-with other threads that were called with the same. `scratch` and `notes` are addresses of memory
-that is theirs alone; a team shares its notes. They release the GIL. Those for small arrays take
-contiguous arrays of two dimensions, and return False where rows are too long for them.
+`entry` makes a function of addresses and numbers. For the kernels those are the address of a job,
+which of its units to compute, alone or, where `team` is not 0, together with other threads that
+were called with the same, and memory that is theirs alone: `scratch`, and `notes`, which a team
+shares. The functions whose names end in "small" take addresses of arrays, as Python knows them,
+whose rows lie along the last axis. They return how many rows they computed, or how many of those
+count; 0, for losses -1, where an array is not for them. The labels and what is written are
+C-contiguous.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from math import isnan
+from typing import Any
+
+import numpy as np
 
 from softaxis._backends._numba import _columns as columns
 from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _losses as losses
 from softaxis._backends._numba import _normalizers as normalizers
 from softaxis._backends._numba import _reductions as reductions
-from softaxis._backends._numba._cache import compiled
-from softaxis._backends._numba._memory import advance, pointer, size_of
-from softaxis._backends._numba._walk import CHUNK, walk_long, walk_short
+from softaxis._backends._numba._jobs import job_at, number_at
+from softaxis._backends._numba._layout import (
+    CHUNK,
+    DATA,
+    DIMENSIONS,
+    EXTRA,
+    MEAN,
+    NO_LABEL,
+    NONE,
+    SIZES,
+    STRIDES,
+)
+from softaxis._backends._numba._memory import (
+    advance,
+    pointer,
+    read,
+    read_byte,
+    read_index,
+    size_of,
+    write,
+)
+from softaxis._backends._numba._rows import inlined
+from softaxis._backends._numba._walk import walk_long, walk_short
 
-_entry = compiled(nogil=True, error_model="numpy", _nrt=False)
+LIKE: dict[str, Any] = {
+    "float16": np.uint16(0),
+    "float32": np.float32(0),
+    "float64": np.float64(0),
+}
+"""What stands for a dtype; numba has no float16."""
+HEAT: dict[str, Any] = {"": None, "temperature": np.int64(1), "sink": np.float64(1.0)}
+"""What tells the normalisers, by its type, what there is one of for each row."""
 
 
-@_entry
+def entry(name: str, dtype: str, variant: str) -> tuple[Callable[..., int], str]:
+    """Return a function to compile, and what each argument is: job, object or integer."""
+    like = LIKE[dtype]
+    if name in SMALL:
+        function, arguments = SMALL[name]
+        return function(like), arguments
+    return _of_job(KERNELS[name], like, _extra(name, like, HEAT[variant])), "jiiiii"
+
+
+def _of_job(kernel: Any, like: Any, extra: Any) -> Callable[..., int]:
+    def function(job, start, stop, team, scratch, notes):
+        kernel(job_at(job, like, extra(job + EXTRA)), start, stop, team, scratch, notes)
+        return 0
+
+    return function
+
+
+def _extra(name: str, like: Any, heat: Any) -> Any:
+    """Return the function that reads what else a kernel wants to know."""
+
+    def of_a_normalizer(place):
+        return heat
+
+    held = LIKE["float64"] if like is LIKE["float16"] else like  # float16 is rounded once
+
+    def of_a_sum(place):
+        return held, number_at(place)
+
+    def of_a_loss(place):
+        return losses.Terms(
+            like,
+            read_index(place),
+            number_at(place + 8),
+            number_at(place + 16),
+            read_index(place + 24),
+            number_at(place + 32),
+        )
+
+    if name.startswith("logsumexp"):
+        return inlined(of_a_sum)
+    return inlined(of_a_loss if name.startswith("cross_entropy") else of_a_normalizer)
+
+
+@inlined
 def softmax(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(normalizers.softmax_short, job, start, stop, scratch)
@@ -40,7 +119,7 @@ def softmax(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
+@inlined
 def log_softmax(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(normalizers.log_softmax_short, job, start, stop, scratch)
@@ -60,7 +139,7 @@ def log_softmax(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
+@inlined
 def logsumexp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(reductions.short, job, start, stop, scratch)
@@ -80,7 +159,7 @@ def logsumexp(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
+@inlined
 def cross_entropy(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(losses.loss_short, job, start, stop, scratch)
@@ -100,7 +179,7 @@ def cross_entropy(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
+@inlined
 def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(losses.gradient_short, job, start, stop, scratch)
@@ -120,7 +199,7 @@ def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
+@inlined
 def softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(gradients.softmax_short, job, start, stop, scratch)
@@ -140,7 +219,7 @@ def softmax_vjp(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
+@inlined
 def log_softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
         walk_short(gradients.log_softmax_short, job, start, stop, scratch)
@@ -160,55 +239,164 @@ def log_softmax_vjp(job, start, stop, team, scratch, notes):
         )
 
 
-@_entry
-def softmax_small(x, y):
-    like, n = x.dtype.type(0), x.shape[1]
-    if n > CHUNK:
-        return False
-    for r in range(x.shape[0]):
-        a = advance(pointer(x.ctypes.data, like), r * n)
-        c = advance(pointer(y.ctypes.data, like), r * n)
-        normalizers.softmax_short(a, a, c, c, n, 0, 0, None, False)
-    return True
-
-
-@_entry
-def log_softmax_small(x, y):
-    like, n = x.dtype.type(0), x.shape[1]
-    if n > CHUNK:
-        return False
-    for r in range(x.shape[0]):
-        a = advance(pointer(x.ctypes.data, like), r * n)
-        c = advance(pointer(y.ctypes.data, like), r * n)
-        normalizers.log_softmax_short(a, a, c, c, n, 0, 0, None, False)
-    return True
-
-
-@_entry
-def logsumexp_small(x, y):
-    like, n = x.dtype.type(0), x.shape[1]
-    if n > CHUNK or n == 0:
-        return False
-    for r in range(x.shape[0]):
-        a = advance(pointer(x.ctypes.data, like), r * n)
-        q = y.ctypes.data + r * size_of(like)
-        reductions.short(a, a, a, a, n, 0, q, (like, 0.0), False)
-    return True
-
-
-@_entry
+@inlined
 def softmax_columns(job, start, stop, team, scratch, notes):
     compute, value = columns.softmax_columns, columns.softmax_value
     columns.walk_columns(compute, value, job, start, stop, scratch)
 
 
-@_entry
+@inlined
 def log_softmax_columns(job, start, stop, team, scratch, notes):
     compute, value = columns.log_softmax_columns, columns.log_softmax_value
     columns.walk_columns(compute, value, job, start, stop, scratch)
 
 
-@_entry
+@inlined
 def logsumexp_columns(job, start, stop, team, scratch, notes):
     compute, written = columns.logsumexp_columns, reductions.written
     columns.walk_reduced(compute, written, job, start, stop, scratch)
+
+
+@inlined
+def _data(x):
+    """Return where the numbers of an array begin."""
+    return read_index(x + DATA)
+
+
+@inlined
+def _rows_and_length(x, like):
+    """Return how many rows an array has along its last axis, and how long they are.
+
+    No rows stand for an array that is not C-contiguous, empty, or has rows of more than one chunk.
+    """
+    dimensions = read_byte(x + DIMENSIONS)
+    if dimensions == 0:
+        return 0, 0
+    sizes, strides = read_index(x + SIZES), read_index(x + STRIDES)
+    n = read_index(sizes + 8 * (dimensions - 1))
+    rows, stride = 1, size_of(like)
+    for i in range(dimensions - 1, -1, -1):
+        size = read_index(sizes + 8 * i)
+        if size != 1 and read_index(strides + 8 * i) != stride:
+            return 0, 0
+        stride *= size
+        if i < dimensions - 1:
+            rows *= size
+    return (rows, n) if 0 < n <= CHUNK else (0, 0)
+
+
+def _normalizer_small(short: Any) -> Callable[[Any], Callable[..., int]]:
+    def of(like: Any) -> Callable[..., int]:
+        def small(x, y):
+            rows, n = _rows_and_length(x, like)
+            a, c = pointer(_data(x), like), pointer(_data(y), like)
+            for r in range(rows):
+                source, target = advance(a, r * n), advance(c, r * n)
+                short(source, source, target, target, n, 0, 0, None, False)
+            return rows
+
+        return small
+
+    return of
+
+
+def _logsumexp_small(like: Any) -> Callable[..., int]:
+    def small(x, y):
+        rows, n = _rows_and_length(x, like)
+        first, q = pointer(_data(x), like), _data(y)
+        for r in range(rows):
+            a = advance(first, r * n)
+            reductions.short(a, a, a, a, n, 0, q + r * size_of(like), (like, 0.0), False)
+        return rows
+
+    return small
+
+
+@inlined
+def _counted(labels, rows, n, ignored):
+    """Return how many labels count; -1 where there are none, or one of them names no class."""
+    found = 0
+    for r in range(rows):
+        y = read_index(labels + 8 * r)
+        if y != ignored or y == NO_LABEL:
+            if not 0 <= y < n:
+                return -1
+            found += 1
+    return found if rows > 0 else -1
+
+
+@inlined
+def _reduce(losses, results, rows, reduction, counted):
+    """Write losses, in float64, or what they are reduced to, in the dtype of the results."""
+    if reduction == NONE:
+        for r in range(rows):
+            write(results, r, read(pointer(losses, 0.0), r))
+        return
+    total, error = 0.0, 0.0
+    for r in range(rows):
+        loss = read(pointer(losses, 0.0), r)
+        s = total + loss
+        error += loss - (s - total) if total >= loss else total - (s - loss)  # Neumaier's
+        total = s
+    if not isnan(error):  # as it is where a loss is infinite
+        total += error
+    write(results, 0, total / max(counted, 1) if reduction == MEAN else total)
+
+
+def _cross_entropy_small(like: Any) -> Callable[..., int]:
+    def small(x, y, loss, result, ignored, reduction):
+        rows, n = _rows_and_length(x, like)
+        labels, q = _data(y), _data(loss)
+        counted = _counted(labels, rows, n, ignored)
+        if counted >= 0:
+            first = pointer(_data(x), like)
+            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, 1.0)
+            for r in range(rows):
+                a = advance(first, r * n)
+                losses.loss_short(a, a, a, a, n, labels + 8 * r, q + 8 * r, terms, False)
+            _reduce(q, pointer(_data(result), like), rows, reduction, counted)
+        return counted
+
+    return small
+
+
+def _cross_entropy_and_grad_small(like: Any) -> Callable[..., int]:
+    def small(x, y, loss, result, slope, ignored, reduction):
+        rows, n = _rows_and_length(x, like)
+        labels, q = _data(y), _data(loss)
+        counted = _counted(labels, rows, n, ignored)
+        if counted >= 0:
+            first, target = pointer(_data(x), like), pointer(_data(slope), like)
+            scale = 1.0 / max(counted, 1) if reduction == MEAN else 1.0
+            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale)
+            for r in range(rows):
+                a, c = advance(first, r * n), advance(target, r * n)
+                losses.gradient_short(a, a, c, c, n, labels + 8 * r, q + 8 * r, terms, False)
+            _reduce(q, pointer(_data(result), like), rows, reduction, counted)
+        return counted
+
+    return small
+
+
+KERNELS: dict[str, Any] = {
+    kernel.__name__: kernel
+    for kernel in (
+        softmax,
+        log_softmax,
+        logsumexp,
+        cross_entropy,
+        cross_entropy_and_grad,
+        softmax_vjp,
+        log_softmax_vjp,
+        softmax_columns,
+        log_softmax_columns,
+        logsumexp_columns,
+    )
+}
+SMALL: dict[str, tuple[Callable[[Any], Callable[..., int]], str]] = {
+    "softmax_small": (_normalizer_small(normalizers.softmax_short), "oo"),
+    "log_softmax_small": (_normalizer_small(normalizers.log_softmax_short), "oo"),
+    "logsumexp_small": (_logsumexp_small, "oo"),
+    "cross_entropy_small": (_cross_entropy_small, "ooooii"),
+    "cross_entropy_and_grad_small": (_cross_entropy_and_grad_small, "oooooii"),
+}

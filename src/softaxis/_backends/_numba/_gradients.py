@@ -9,9 +9,9 @@ from __future__ import annotations
 from math import expm1, inf
 
 from softaxis._backends._numba._exp import exp_scaled, unscaled
+from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._memory import filled, read, width, write
 from softaxis._backends._numba._rows import (
-    SLOTS,
     gathered,
     get,
     inlined,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from softaxis._backends._numba._copies import MASK, SIZE, A, B, C, P, Q, entry, offset
+from softaxis._backends._numba._copies import COLUMNS, MASK, SIZE, A, B, C, P, Q, entry, offset
+from softaxis._backends._numba._layout import TABLE
+from softaxis._backends._numba._memory import pointer, read, read_index
 from softaxis._backends._numba._rows import inlined
 
 
@@ -48,6 +50,40 @@ class Job(NamedTuple):
     """Whether the exponentials of a long row are kept in its result, and not computed again."""
     extra: Any
     """What else the kernel wants to know."""
+
+
+@inlined
+def number_at(place):
+    """Return the floating-point number at an address."""
+    return read(pointer(place, 0.0), 0)
+
+
+@inlined
+def job_at(job, like, extra):
+    """Return the job that lies at an address, as `_layout` says."""
+    outer_dimensions = read_index(job + 48)
+    return Job(
+        like,
+        read_index(job),
+        read_index(job + 8),
+        read_index(job + 16),
+        read_index(job + 24),
+        read_index(job + 32),
+        read_index(job + 40),
+        job + TABLE,
+        outer_dimensions,
+        job + TABLE + 8 * COLUMNS * outer_dimensions,
+        read_index(job + 56),
+        read_index(job + 64),
+        read_index(job + 72),
+        read_index(job + 80) != 0,
+        read_index(job + 88),
+        read_index(job + 96),
+        number_at(job + 104),
+        read_index(job + 112) != 0,
+        read_index(job + 120) != 0,
+        extra,
+    )
 
 
 class Unit(NamedTuple):

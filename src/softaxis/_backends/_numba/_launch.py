@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
-from softaxis._backends._numba._columns import FEW, SUMS
-from softaxis._backends._numba._geometry import Geometry, geometry
-from softaxis._backends._numba._jobs import Job
-from softaxis._backends._numba._rows import SLOTS
-from softaxis._backends._numba._walk import CHUNK, TEAM
+from softaxis._backends._numba._geometry import Strides, geometry
+from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
+from softaxis._backends._numba._machine import Function, address, code
 from softaxis._threads import get_num_threads, share
 
 NDArray = npt.NDArray[Any]
 
-LIKE: dict[str, Any] = {"e": np.uint16(0), "f": np.float32(0), "d": np.float64(0)}
-"""What stands for a dtype in a job, by its character; numba has no float16."""
 WORKING = {"e": np.float32, "f": np.float32, "d": np.float64}
+_NAMES = {kind: np.dtype(kind).name for kind in WORKING}
 _SIZES = {kind: np.dtype(working).itemsize for kind, working in WORKING.items()}
 """Bytes of a number while it is computed with."""
 _LANES = {kind: 64 // size for kind, size in _SIZES.items()}
 """Numbers in a vector."""
 HAS_FLOAT16 = get_host_cpu_features().get("f16c", platform.machine() not in ("x86_64", "AMD64"))
 """Whether the processor converts float16; LLVM would call what numba does not have."""
+_ROW = Struct("=7q")
+"""A line of a table of dimensions."""
 _GRAIN = 1 << 15
 """Numbers that one more thread has to have to pay for the time it takes to wake it."""
 _PARTS = 4
@@ -38,21 +37,85 @@ _PAST = 1 << 25
 """Bytes of a result from which on it goes past the caches, which it would only fill."""
 
 
-def address(a: NDArray | None) -> int:
-    """Return where the first element of an array lies; 0 for None."""
-    if a is None:
-        return 0
-    found: int = a.__array_interface__["data"][0]
-    return found
+class Plan(NamedTuple):
+    """What a launch has to know of its arrays beside where they are."""
+
+    table: bytes
+    outer: int
+    row: int
+    """The tables of the dimensions, and how many lines they have."""
+    length: int
+    chunks: int
+    direct: bool
+    lanes: int
+    line: int
+    keep: bool
+    """Fields of the job; nothing is kept in a result that goes past the caches."""
+    units: int
+    past: bool
+    """Whether a result that begins at a multiple of 16 bytes may go past the caches."""
+    copied: bool
+    """Whether rows are computed in the scratch buffer; what goes past the caches needs it too."""
+    lines: int
+    """How many lines it has."""
+    notes: int
+    """Numbers that are noted of a unit."""
+    in_columns: int
+    """Bytes that a kernel for columns needs; 0 where rows do not lie in columns."""
+
+
+Key = tuple[str, tuple[int, ...], tuple[int, ...], tuple[Strides, ...], tuple[Strides, ...]]
+"""The character of a dtype, a shape, axes, and strides: of a, b, c and the mask, and of p and q."""
+
+_plans: dict[Key, Plan] = {}
+_PLANS = 256
+"""So many are remembered, for a program has few shapes; it makes a small call twice as fast."""
+
+
+def _planned(key: Key) -> Plan:
+    kind, shape, axes, full, by_row = key
+    item = np.dtype(kind).itemsize
+    g = geometry(shape, axes, item, full, by_row)
+    _, b, c, mask = full
+    direct = g.direct and mask is None
+    number = 1 if b is None else 2
+    lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
+    chunks = -(-g.length // CHUNK)
+    inner = g.table[g.outer - 1][0]
+    alone = len(g.table) == g.outer + 1
+    columns = g.tiled and alone and chunks == 1 and mask is None and kind != "e"
+    large = c is not None and direct and g.rows * g.length * item >= _PAST
+    plan = Plan(
+        b"".join([_ROW.pack(*d) for d in g.table]),
+        g.outer,
+        len(g.table) - g.outer,
+        g.length,
+        chunks,
+        direct,
+        lanes,
+        _line(min(g.length, CHUNK), _LANES[kind]),
+        kind != "e",
+        g.rows // inner * -(-inner // lanes),
+        large and all(d[3] % 16 == 0 for d in g.table[: g.outer]),
+        not direct or kind == "e",
+        lanes * number,
+        lanes * (chunks + 1) * SLOTS if chunks > 1 else 0,
+        lanes * g.length * item + BESIDE_PLANES if columns else 0,
+    )
+    if len(_plans) >= _PLANS:
+        _plans.clear()
+    _plans[key] = plan
+    return plan
 
 
 def launch(
-    kernel: Callable[..., Any],
+    name: str,
     a: NDArray,
     axes: tuple[int, ...],
-    extra: Any,
     *,
-    columns: Callable[..., Any] | None = None,
+    variant: str = "",
+    extra: bytes = b"",
+    columns: bool = False,
     b: NDArray | None = None,
     c: NDArray | None = None,
     fresh: bool = True,
@@ -63,61 +126,39 @@ def launch(
 ) -> None:
     """Run a kernel on the rows of `a` along `axes`.
 
-    `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`. `fresh` says that
-    `c` is new to the process: its pages come cleared, and so by way of the caches. `columns` is a
-    kernel that computes rows which lie side by side in columns.
+    `b`, `c` and `mask` have the shape of `a`; `p` and `q` that without `axes`. `variant` and
+    `extra` are what else the kernel wants to know: when it is compiled, and in its job. `columns`
+    tells that there is one more for rows that lie in columns, and `fresh` that `c` is new to the
+    process: then its pages come cleared, by way of the caches, and the result goes the same way.
     """
     kind = a.dtype.char
-    g = geometry(a.shape, axes, a.itemsize, (a, b, c, mask), (p, q))
-    direct = g.direct and mask is None
-    number = 1 if b is None else 2
-    lanes = _lanes(kind, g.length, number) if g.tiled and not direct else 1
-    chunks = -(-g.length // CHUNK)
-    if columns is not None and _in_columns(g, kind, mask, chunks):
-        kernel = columns
-    past = not fresh and c is not None and direct and c.nbytes >= _PAST and _is_aligned(c, g)
-    table = address(g.table)
-    job = Job(
-        LIKE[kind],
-        address(a),
-        address(b),
-        address(c),
-        address(mask),
-        address(p),
-        address(q),
-        table,
-        g.outer,
-        table + g.outer * g.table.strides[0],
-        len(g.table) - g.outer,
-        g.length,
-        chunks,
-        direct,
-        lanes,
-        _line(min(g.length, CHUNK), _LANES[kind]),
-        fill,
-        past,
-        kind != "e" and not past,
-        extra,
-    )
-    inner = int(g.table[g.outer - 1, 0])
-    units = g.rows // inner * -(-inner // lanes)
+    full = (a.strides, *[None if one is None else one.strides for one in (b, c, mask)])
+    by_row = (None if p is None else p.strides, None if q is None else q.strides)
+    key = (kind, a.shape, axes, full, by_row)
+    plan = _plans.get(key) or _planned(key)
+    places = [0 if one is None else address(one) for one in (a, b, c, mask, p, q)]
+    past = plan.past and not fresh and places[2] % 16 == 0
+    job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep and not past)
+    job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
     threads = max(1, min(get_num_threads(), a.size // _GRAIN))
-    lines = 0 if direct and kind != "e" and not past else lanes * number
-    room = lines * job.line * _SIZES[kind], lanes * (chunks + 1) * SLOTS if chunks > 1 else 0
-    if kernel is columns:
-        room = lanes * g.length * a.itemsize + FEW + SUMS, 0
+    if columns and plan.in_columns:
+        kernel, size = code(f"{name}_columns", _NAMES[kind]).free, plan.in_columns
+    else:
+        lines = plan.lines if plan.copied or past else 0
+        kernel, size = code(name, _NAMES[kind], variant).free, lines * plan.line * _SIZES[kind]
+    room = size, plan.notes
     if threads == 1:
-        scratch, notes = _memory(*room)
-        kernel(job, 0, units, 0, address(scratch), address(notes))
-    elif chunks > 1 and units < _PARTS * threads:
-        _together(kernel, job, units, threads, room)
+        memory = _Memory(*room)
+        kernel(job, 0, plan.units, 0, memory.scratch, memory.notes)
+    elif plan.chunks > 1 and plan.units < _PARTS * threads:
+        _together(kernel, job, plan.units, threads, room)
     else:
         parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
-        _apart(kernel, job, _cut(units, parts), threads, room)
+        _apart(kernel, job, _cut(plan.units, parts), threads, room)
 
 
 def _together(
-    kernel: Callable[..., Any], job: Job, units: int, threads: int, room: tuple[int, int]
+    kernel: Function, job: bytes, units: int, threads: int, room: tuple[int, int]
 ) -> None:
     """Let threads share the chunks of a few long rows."""
     counters = np.zeros(3 * TEAM, np.uint8)
@@ -125,37 +166,44 @@ def _together(
     team, shared = address(counters), address(notes)
 
     def part(_: int) -> None:
-        scratch, _none = _memory(room[0], 0)
-        kernel(job, 0, units, team, address(scratch), shared)
+        memory = _Memory(room[0], 0)
+        kernel(job, 0, units, team, memory.scratch, shared)
 
     share(part, [(i,) for i in range(threads)], threads)
 
 
 def _apart(
-    kernel: Callable[..., Any],
-    job: Job,
+    kernel: Function,
+    job: bytes,
     parts: list[tuple[int, int]],
     threads: int,
     room: tuple[int, int],
 ) -> None:
     """Let threads take some units at a time; each has memory of its own."""
-    spare = [_memory(*room) for _ in range(min(threads, len(parts)))]
+    spare = [_Memory(*room) for _ in range(min(threads, len(parts)))]
 
     def part(start: int, stop: int) -> None:
-        scratch, notes = memory = spare.pop()
-        kernel(job, start, stop, 0, address(scratch), address(notes))
+        memory = spare.pop()
+        kernel(job, start, stop, 0, memory.scratch, memory.notes)
         spare.append(memory)
 
     share(part, parts, threads)
 
 
-def _memory(size: int, notes: int) -> tuple[NDArray | None, NDArray | None]:
-    """Return a scratch buffer that begins at a multiple of 64 bytes, and room for notes."""
-    scratch = None
-    if size:
-        whole = np.empty(size + 64, np.uint8)
-        scratch = whole[-address(whole) % 64 :]
-    return scratch, np.empty(notes) if notes else None
+class _Memory:
+    """Addresses of a scratch buffer, a multiple of 64 bytes, and of room for notes.
+
+    They are good as long as this object is there.
+    """
+
+    def __init__(self, size: int, notes: int) -> None:
+        self.scratch = self.notes = 0
+        if size:
+            self.bytes = np.empty(size + 64, np.uint8)
+            self.scratch = address(self.bytes) + 63 & -64
+        if notes:
+            self.numbers = np.empty(notes)
+            self.notes = address(self.numbers)
 
 
 def _line(n: int, lanes: int) -> int:
@@ -168,18 +216,6 @@ def _lanes(kind: str, n: int, arrays: int) -> int:
     lanes = _LANES[kind]
     one = lanes * min(n, CHUNK) * _SIZES[kind] * arrays
     return lanes * max(1, min(4, _TILE // one))
-
-
-def _in_columns(g: Geometry, kind: str, mask: NDArray | None, chunks: int) -> bool:
-    """Whether a kernel for columns can do it."""
-    row_dimensions = len(g.table) - g.outer
-    return g.tiled and kind != "e" and mask is None and chunks == 1 and row_dimensions == 1
-
-
-def _is_aligned(c: NDArray, g: Geometry) -> bool:
-    """Whether every row begins at a multiple of 16 bytes."""
-    begins = (address(c), *g.table[: g.outer, 3])
-    return all(int(x) % 16 == 0 for x in begins)
 
 
 def _cut(n: int, parts: int) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._exp import exp_scaled, unscaled
+from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     filled,
@@ -30,7 +31,6 @@ from softaxis._backends._numba._memory import (
 )
 from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
-    SLOTS,
     exps_times,
     gathered,
     get,

@@ -15,10 +15,10 @@ from numba.core import types
 from numba.extending import overload
 
 from softaxis._backends._numba._exp import unscaled
+from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import pointer, read, width, write
 from softaxis._backends._numba._rows import (
-    SLOTS,
     exp_sum,
     exps,
     exps_times,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import inf, isnan, log, log1p, nan
 
+from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import pointer, read, write
 from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
-    SLOTS,
     inlined,
     row_max,
     separate,

@@ -43,8 +43,6 @@ from softaxis._backends._numba._vectors import (
 )
 
 INLINED = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
-SLOTS = 6
-"""Numbers that are noted of a chunk, or of a row."""
 
 inlined = njit(**INLINED)
 """For what belongs into the loop that calls it. LLVM sees to that; told to (`forceinline`), it

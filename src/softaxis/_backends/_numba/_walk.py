@@ -14,15 +14,12 @@ from numba.extending import overload
 
 from softaxis._backends._numba._copies import SIZE, ZERO, A, B, C, P, Q, cover, entry, fetch, flush
 from softaxis._backends._numba._jobs import of_row, unit_of
+from softaxis._backends._numba._layout import CHUNK, SLOTS, TEAM
 from softaxis._backends._numba._memory import advance, claim, peek, pointer, scratch_pointer
-from softaxis._backends._numba._rows import INLINED, SLOTS, inlined, separate
+from softaxis._backends._numba._rows import INLINED, inlined, separate
 
-CHUNK = 4096
-"""Numbers that are summed at a time: longer rows are cut, however many threads there are."""
 GROUP = 4
 """Chunks that a thread takes at a time."""
-TEAM = 256
-"""Bytes of the two counters of a step, far enough from each other."""
 
 
 def buffer(c, scratch, past):

@@ -1,0 +1,93 @@
+"""Compiling: from an entry to the address of machine code that Python can call, by way of numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.compiler import Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+from softaxis._backends._numba._entries import entry
+
+_OBJECT = ir.IntType(8).as_pointer()
+_WORD = ir.IntType(64)
+
+
+@global_compiler_lock  # type: ignore[untyped-decorator]
+def compiled(name: str, dtype: str, variant: str, symbols: tuple[str, str]) -> bytes:
+    """Return the object code of an entry.
+
+    It holds a function of Python's binary interface, of the sort METH_FASTCALL, twice: the first
+    of `symbols` keeps the GIL, the second one releases it.
+    """
+    function, arguments = entry(name, dtype, variant)
+    result = _lowered(function, len(arguments))
+    library = result.library
+    module = library.create_ir_module("python")
+    for symbol, releases in zip(symbols, (False, True), strict=True):
+        _add_wrapper(module, result, symbol, arguments, releases)
+    library.add_ir_module(module)
+    library.get_pointer_to_function(symbols[0])  # which makes the object code
+    code: bytes = library._get_compiled_object()
+    return code
+
+
+def _lowered(function: Callable[..., int], count: int) -> Any:
+    """Let numba compile a function of integers, as far as LLVM's language."""
+    flags = Flags()
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    context, target = cpu_target.typing_context, cpu_target.target_context
+    context.refresh()
+    target.refresh()
+    integers = (types.int64,) * count
+    return compile_extra(context, target, function, integers, types.int64, flags, {})
+
+
+def _add_wrapper(
+    module: ir.Module, result: Any, symbol: str, arguments: str, releases: bool
+) -> None:
+    """Write the function that gets an array of Python's objects.
+
+    No kernel raises anything, so it does not ask for the status.
+    """
+    described, target = result.fndesc, result.target_context
+    signature = ir.FunctionType(_OBJECT, [_OBJECT, _OBJECT.as_pointer(), _WORD])
+    builder = ir.IRBuilder(ir.Function(module, signature, symbol).append_basic_block())
+    words = [
+        _word(builder, module, kind, i, builder.function.args[1])
+        for i, kind in enumerate(arguments)
+    ]
+    if releases:
+        state = builder.call(_python(module, "PyEval_SaveThread", _OBJECT), [])
+    _, value = target.call_conv.call_function(
+        builder,
+        target.declare_function(module, described),
+        described.restype,
+        described.argtypes,
+        words,
+    )
+    if releases:
+        restore = _python(module, "PyEval_RestoreThread", ir.VoidType(), _OBJECT)
+        builder.call(restore, [state])
+    builder.ret(builder.call(_python(module, "PyLong_FromLongLong", _OBJECT, _WORD), [value]))
+
+
+def _word(builder: ir.IRBuilder, module: ir.Module, kind: str, i: int, objects: Any) -> Any:
+    """Return the i-th argument as an integer: "j"ob in a bytes object, "o"bject or "i"nteger."""
+    one = builder.load(builder.gep(objects, [_WORD(i)]))
+    if kind == "i":
+        return builder.call(_python(module, "PyLong_AsLongLong", _WORD, _OBJECT), [one])
+    if kind == "j":
+        one = builder.call(_python(module, "PyBytes_AsString", _OBJECT, _OBJECT), [one])
+    return builder.ptrtoint(one, _WORD)
+
+
+def _python(module: ir.Module, name: str, result: Any, *arguments: Any) -> Any:
+    """Return a function of Python's stable binary interface."""
+    found = module.globals.get(name)
+    return found or ir.Function(module, ir.FunctionType(result, arguments), name)

@@ -1,0 +1,43 @@
+"""What Python and compiled code agree on: some sizes, and how a job lies in memory.
+
+Nothing here imports numba, which is only needed where something is to be compiled.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+CHUNK = 4096
+"""Numbers that are summed at a time: longer rows are cut, however many threads there are."""
+TEAM = 256
+"""Bytes of the two counters of a step, far enough from each other."""
+SLOTS = 6
+"""Numbers that are noted of a chunk, or of a row."""
+ABREAST = 4
+"""Vectors of neighbouring rows that are computed together where rows lie in columns."""
+FEW = 2 * ABREAST * 64
+"""Bytes of what is noted of those rows: two vectors for each of theirs."""
+BESIDE_PLANES = FEW + 16 * 16 * 8
+"""And of the sums of one vector: one in float64 for each lane of each row, or two for half of
+both."""
+
+COMMON = Struct("=13qd2q")
+"""The fields of `_jobs.Job` in their order, without `like`, `outer`, `row` and `extra`."""
+EXTRA = COMMON.size
+"""Where what else the kernel wants to know begins, at most so many bytes of it."""
+EXTRA_SIZE = 40
+TABLE = EXTRA + EXTRA_SIZE
+"""Where the table of `outer` begins; that of `row` follows."""
+
+NONE, SUM, MEAN = range(3)
+"""Reductions of losses."""
+
+NO_LABEL = -(2**63)
+"""What is ignored where nothing is; only itself would be taken for it."""
+
+HEADER = object.__basicsize__
+"""Bytes that an object of Python begins with."""
+DATA, DIMENSIONS, SIZES, STRIDES = (HEADER + 8 * i for i in range(4))
+"""Where an ndarray holds the address of its numbers, how many dimensions it has, as 32 bits, and
+the addresses of their sizes and strides. NumPy's binary interface promises it; `_machine` makes
+sure."""
