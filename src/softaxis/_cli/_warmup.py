@@ -95,9 +95,10 @@ def _calls(function: Callable[..., Any], name: str, dtype: str) -> Iterator[Call
     if name.endswith("_vjp"):
         yield lambda: function(x, x, axis=0)
         return
-    labels: tuple[Any, ...] = (np.zeros(2, np.int64),) if name.startswith("cross_entropy") else ()
-    yield lambda: function(x, *labels, axis=1)  # plain rows, which are few
-    yield lambda: function(x.T, *labels, axis=0)  # a job
+    of_rows, of_columns = ([np.zeros(n, np.int64)] * name.startswith("cross") for n in x.shape)
+    yield lambda: function(x, *of_rows, axis=1)  # plain rows, which are few
+    yield lambda: function(x[:, ::-1], *of_rows, axis=1)  # a job
+    yield lambda: function(x, *of_columns, axis=0)  # one of columns
     if name in {"softmax", "log_softmax"}:
         yield lambda: function(x, axis=0, temperature=2.0)
         yield lambda: function(x, axis=0, sink=0.0)
