@@ -34,7 +34,7 @@ def test_kernels_are_compiled_once_and_then_there(tmp_path):
     assert first[0].startswith(f"The kernels are kept in {tmp_path}")
     assert first[1].split()[:2] == ["log_softmax", "float64"]
     assert first[1].endswith(" s")
-    assert first[2].startswith("4 compiled")  # small rows, and jobs of three sorts
+    assert first[2].startswith("5 compiled")  # small rows, jobs of three sorts, and columns
     again = warmup(*KERNELS, **folder).splitlines()
     assert again[1].endswith("was there")
     assert again[2].startswith("0 compiled in ")

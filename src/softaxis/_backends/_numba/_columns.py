@@ -202,17 +202,14 @@ def _difference(p, j, n, shift):
 
 
 @inlined
-def _sums(p, n, shift, sums, four):
-    """Return the number of maxima, and the scaled sums of exp(x - m) over the others.
-
-    Where `four`, short rows are added up as `log_softmax_four` does, else as `_rows.sums`.
-    """
+def _sums(p, n, shift, sums):
+    """Return the number of maxima, and the scaled sums of exp(x - m) over the others."""
     w = width(p)
     zero = filled(p, 0.0)
     k = zero
     _clear(p, sums)
     i = 0
-    while i + 4 * w <= n or (four and i == 0):
+    while i + 4 * w <= n or i == 0:
         for lane in range(min(w, n)):
             j = i + lane
             x0, x1 = _difference(p, j, n, shift), _difference(p, j + w, n, shift)
@@ -244,7 +241,7 @@ def log_softmax_columns(p, n, few, sums):
     """Note what is to be subtracted from each x: m, and log(k + rest)."""
     w = width(p)
     shift = _shifts(p, _largest(p, n))
-    k, x = _sums(p, n, shift, sums, True)
+    k, x = _sums(p, n, shift, sums)
     store(few, 0, shift)
     store(few, w, k)
     hold(p, sums, 0, x, x)
@@ -257,7 +254,7 @@ def log_softmax_columns(p, n, few, sums):
 def logsumexp_columns(p, n, few, sums):
     """Note m, and k; the sum of the others is left in `sums`."""
     m = _largest(p, n)
-    k, x = _sums(p, n, _shifts(p, m), sums, False)
+    k, x = _sums(p, n, _shifts(p, m), sums)
     store(few, 0, m)
     store(few, width(p), k)
     hold(p, sums, 0, x, x)

@@ -24,7 +24,7 @@ from softaxis._backends._numba._rows import (
     exps_times,
     exps_times_twice,
     inlined,
-    log_softmax_four,
+    log_four,
     minus,
     row_max,
     scale,
@@ -92,7 +92,7 @@ def softmax_short(a, b, s, c, n, p, q, heat, past):
 @separate
 def log_softmax_short(a, b, s, c, n, p, q, heat, past):
     if heat is None and n <= 4 * width(a):
-        log_softmax_four(a, c, n)
+        log_four(a, c, n)
         return
     own = sink(heat, p)
     t = temperature(a, heat, p)

@@ -6,10 +6,11 @@ from math import inf, isnan, log, log1p, nan
 
 from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._log import log_sum
-from softaxis._backends._numba._memory import pointer, read, write
+from softaxis._backends._numba._memory import pointer, read, width, write
 from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
     inlined,
+    log_four,
     row_max,
     separate,
     shift_of,
@@ -50,8 +51,12 @@ def written(p, q, extra, m, k, rest, spoilt):
 
 @separate
 def short(a, b, s, c, n, p, q, extra, past):
-    m = float(row_max(a, n))
-    k, rest = sums(a, a, n, shift_of(m), None, False)
+    if n <= 4 * width(a):
+        m, k, rest = log_four(a, None, n)
+    else:
+        m = row_max(a, n)
+        k, rest = sums(a, a, n, shift_of(m), None, False)
+    m = float(m)
     written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
 
 

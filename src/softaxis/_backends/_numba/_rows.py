@@ -196,10 +196,11 @@ def softmax_four(p, c, n):
 
 
 @inlined
-def log_softmax_four(p, c, n):
-    """Compute log_softmax of such a row without a detour through memory."""
+def log_four(p, c, n):
+    """Return the maximum of such a row and what `sums` finds; store log_softmax in c, if any."""
     x0, x1, x2, x3 = four(p, n)
-    shift = filled(p, shift_of(largest(maximum(maximum(x0, x1), maximum(x2, x3)))))
+    m = largest(maximum(maximum(x0, x1), maximum(x2, x3)))
+    shift = filled(p, shift_of(m))
     zero = filled(p, 0.0)
     z0, z1, z2, z3 = x0 - shift, x1 - shift, x2 - shift, x3 - shift
     k = one_more(one_more(zero, equal(z0, zero)), equal(z1, zero))
@@ -208,9 +209,11 @@ def log_softmax_four(p, c, n):
     e2, e3 = exp_of_others(z2), exp_of_others(z3)
     none = nothing(p)
     high, low = gathered(none, none, (e0 + e1) + (e2 + e3))
-    rest = (total(high) + total(low)) * unscaled(p)
-    less = filled(p, log_sum(float(total(k)), rest))
-    put_four(c, n, z0 - less, z1 - less, z2 - less, z3 - less)
+    count, rest = float(total(k)), (total(high) + total(low)) * unscaled(p)
+    if c is not None:
+        less = filled(p, log_sum(count, rest))
+        put_four(c, n, z0 - less, z1 - less, z2 - less, z3 - less)
+    return m, count, rest
 
 
 @inlined
