@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import report  # noqa: E402
 from benchmarks import grid  # noqa: E402
 from benchmarks.grid import Case  # noqa: E402
-from benchmarks.imports import TIMED, first_call_seconds, fresh  # noqa: E402
+from benchmarks.imports import first_call_seconds  # noqa: E402
 from goals import NUMBA  # noqa: E402
 from machine import Watch, warning  # noqa: E402
 from rounds import Point, measure  # noqa: E402
@@ -65,17 +65,14 @@ def sizes() -> Iterator[Point]:
 
 
 def start() -> dict[str, float]:
-    """Return what numba costs once a process, caches warm: the import, and the first call."""
-    importing = "import numpy, softaxis" + TIMED.format("import numba")
+    """Return what numba costs once a process that finds everything compiled: the first call."""
     try:
         first_call_seconds("softmax", NUMBA)  # fills the caches
     except subprocess.CalledProcessError as error:
         print(f"the first call failed: {error.stderr.strip().splitlines()[-1]}")
         return {}
-    return {
-        "import": median(fresh(importing) for _ in range(PROCESSES)),
-        "first_call": median(first_call_seconds("softmax", NUMBA) for _ in range(PROCESSES)),
-    }
+    taken = median(first_call_seconds("softmax", NUMBA) for _ in range(PROCESSES))
+    return {"first_call": taken}
 
 
 def show(points: list[Point]) -> None:

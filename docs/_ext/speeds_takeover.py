@@ -1,4 +1,4 @@
-"""From where on numba is worth its import: words and table, made from what was recorded."""
+"""From where on compiled kernels are worth loading: words and table, from what was recorded."""
 
 from math import inf
 
@@ -21,21 +21,19 @@ from tables import table
 def start():
     """Say what numba costs once a process, and from where on it is worth that."""
     once = recording("row_lengths").head.get("start", {})
-    importing, first = (
-        shown(once.get(key), lambda seconds: f"{seconds:.2f} s") for key in ("import", "first_call")
-    )
+    first = shown(once.get("first_call"), lambda seconds: f"{1e3 * seconds:.0f} ms")
     points = {point.case.size: point for point in of_size()}
     at = points.get(takes_over())
     numpy = at and at.seconds.get(NUMPY)
     calls = {size: to_pay(point) for size, point in points.items()}
     largest = max(points, default=0)
     return (
-        f"From {takes_over():,} elements on, where both are installed. To import numba takes "
-        f"{importing}, once in a process; the first call that uses it, with everything compiled "
-        f"before and on disk, takes {first} beyond what the next one takes. NumPy alone needs "
+        f"From {takes_over():,} elements on, where both are installed. The first call in a "
+        "process that finds the kernels compiled and on disk loads them, which takes it "
+        f"{first} longer than the next one; numba itself it does not import. NumPy alone needs "
         f"{shown(numpy, microseconds)} microseconds for a softmax of {takes_over():,} `float32` "
         f"elements. It takes {calls.get(takes_over(), MISSING)} such calls until "
-        f"numba has saved what it costs once; of {largest:,} elements "
+        f"the kernels have saved what they cost once; of {largest:,} elements "
         f"{calls.get(largest, MISSING)}."
     )
 
@@ -43,7 +41,7 @@ def start():
 def to_pay(point):
     """Say how many such calls save what numba costs once."""
     once = recording("row_lengths").head.get("start")
-    total = sum(once.values()) if once else None
+    total = once.get("first_call") if once else None
     calls = calls_to_pay(total, *(point.seconds.get(name) for name in (NUMPY, NUMBA)))
     return "infinitely many" if calls == inf else shown(calls, "{:,.0f}".format)
 
