@@ -7,6 +7,7 @@ more than a plain function of Python's binary interface.
 from __future__ import annotations
 
 import ctypes
+import logging  # noqa: F401 - see `_loading`
 import os
 from collections.abc import Callable
 from threading import RLock
@@ -30,6 +31,8 @@ class Code(NamedTuple):
 
 
 _loading = RLock()
+"""A fork takes this one before that of `logging`, which was registered earlier and which compiling
+needs: the other way round, the two would wait for each other."""
 if hasattr(os, "register_at_fork"):  # nobody else loads while a process forks
     os.register_at_fork(
         before=_loading.acquire,
