@@ -52,9 +52,7 @@ def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """z - log(sum(exp(z))), z = x - m."""
     row = Row(x, working, room)
     m: Any = row.maximum()
-    if (
-        y.dtype == working and x.shape[2] == 1
-    ):  # to keep z of a long row is cheaper than to repeat it
+    if y.dtype == working and x.shape[2] == 1:  # z of a long row is cheaper kept than repeated
         for i, j in row.parts():
             np.subtract(row.part(i, j), m, out=y[:, i:j])
         row, m = Row(y, working, room), None

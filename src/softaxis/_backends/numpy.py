@@ -84,7 +84,7 @@ def logsumexp(
     return declined(_DECLINED) if y is NotImplemented else y
 
 
-@backend.implements(dtypes=_REALS)
+@backend.implements(dtypes=_REALS, notes="of integer labels")
 def cross_entropy(
     logits: NDArray,
     labels: NDArray,
@@ -109,7 +109,7 @@ def cross_entropy(
     return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
 
 
-@backend.implements(dtypes=_REALS)
+@backend.implements(dtypes=_REALS, notes="of integer labels")
 def cross_entropy_and_grad(
     logits: NDArray,
     labels: NDArray,
