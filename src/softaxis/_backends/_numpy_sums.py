@@ -19,6 +19,9 @@ NDArray: TypeAlias = npt.NDArray[Any]
 
 LEAF = 128
 _LANES = 8
+_SMALL, _SLENDER = 1 << 15, 4
+"""Elements up to which rows side by side that are this many times as long as their number are
+copied one after another, which is cheaper than a call for every leaf."""
 
 
 def total(e: NDArray) -> NDArray:
@@ -27,6 +30,9 @@ def total(e: NDArray) -> NDArray:
     if inner == 1 or n < _LANES:
         sums: NDArray = np.add.reduce(e, axis=1, keepdims=True)
         return sums
+    if e.size <= _SMALL and _SLENDER * inner <= n:
+        rows = np.ascontiguousarray(e.swapaxes(1, 2))
+        return np.add.reduce(rows, axis=2)[:, None]
     leaves = list(_leaves(0, n))
     r = np.empty((len(leaves), outer, _LANES, inner), e.dtype)
     for lanes, (i, j) in zip(r, leaves, strict=True):
