@@ -32,7 +32,8 @@ def total(e: NDArray) -> NDArray:
         return sums
     if e.size <= _SMALL and _SLENDER * inner <= n:
         rows = np.ascontiguousarray(e.swapaxes(1, 2))
-        return np.add.reduce(rows, axis=2)[:, None]
+        sums = np.add.reduce(rows, axis=2)[:, None]
+        return sums
     leaves = list(_leaves(0, n))
     r = np.empty((len(leaves), outer, _LANES, inner), e.dtype)
     for lanes, (i, j) in zip(r, leaves, strict=True):
