@@ -209,8 +209,8 @@ MUTANTS = [
     Mutant(
         "einsum for the sum",
         NUMPY_SUMS,
-        "sums: NDArray = np.add.reduce(e, axis=1, keepdims=True)",
-        'sums: NDArray = np.einsum("ijk->ik", e)[:, None]',
+        "sums = np.add.reduce(e, axis=1, keepdims=True)",
+        'sums = np.einsum("ijk->ik", e)[:, None]',
         "softmax",
         ("out", "long rows", "batch"),
     ),
@@ -287,6 +287,14 @@ MUTANTS = [
         '_BROADCAST = ("where", "weights")',
         "softmax",
         ("arguments", "shapes and axes"),
+    ),
+    Mutant(
+        "what was turned is not turned back",
+        NUMPY,
+        "return np.ascontiguousarray(y.swapaxes(1, 2)).reshape(x.shape)",
+        "return y.reshape(x.shape)",
+        "softmax",
+        ("values", "shapes and axes"),
     ),
     # Blocks and tails.
     Mutant(
