@@ -134,6 +134,7 @@ NUMPY_ROWS = "_backends/_numpy_rows.py"
 NUMPY_PARTS = "_backends/_numpy_parts.py"
 NUMPY_SUMS = "_backends/_numpy_sums.py"
 NUMPY_SHIFT = "_backends/_numpy_shift.py"
+NUMPY_LOSSES = "_backends/_numpy_losses.py"
 TORCH = "_backends/torch.py"
 JAX = "_backends/jax.py"
 DASK = "_backends/dask.py"
@@ -208,16 +209,16 @@ MUTANTS = [
     Mutant(
         "einsum for the sum",
         NUMPY_SUMS,
-        "sums: NDArray = np.add.reduce(e, axis=1, keepdims=True)",
-        'sums: NDArray = np.einsum("ijk->ik", e)[:, None]',
+        "sums = np.add.reduce(e, axis=1, keepdims=True)",
+        'sums = np.einsum("ijk->ik", e)[:, None]',
         "softmax",
         ("out", "long rows", "batch"),
     ),
     Mutant(
         "the largest number of a block in place of the row's",
         NUMPY_ROWS,
-        "return np.maximum.reduce(x, axis=1, keepdims=True)",
-        "return np.maximum.reduce(x, axis=(0, 1), keepdims=True)",
+        "return None, np.maximum.reduce(x, axis=1, keepdims=True)",
+        "return None, np.maximum.reduce(x, axis=(0, 1), keepdims=True)",
         "logsumexp",
         ("values", "special values", "batch"),
     ),
@@ -225,8 +226,8 @@ MUTANTS = [
     Mutant(
         "NaN is passed over beside +inf",
         NUMPY_ROWS,
-        "return np.maximum.reduce(x, axis=1, keepdims=True)",
-        "return np.fmax.reduce(x, axis=1, keepdims=True)",
+        "return None, np.maximum.reduce(x, axis=1, keepdims=True)",
+        "return None, np.fmax.reduce(x, axis=1, keepdims=True)",
         "logsumexp",
         ("special values",),
     ),
@@ -287,6 +288,14 @@ MUTANTS = [
         "softmax",
         ("arguments", "shapes and axes"),
     ),
+    Mutant(
+        "what was turned is not turned back",
+        NUMPY,
+        "return np.ascontiguousarray(y.swapaxes(1, 2)).reshape(x.shape)",
+        "return y.reshape(x.shape)",
+        "softmax",
+        ("values", "shapes and axes"),
+    ),
     # Blocks and tails.
     Mutant(
         "the last block of rows is left out",
@@ -332,8 +341,8 @@ MUTANTS = [
     Mutant(
         "integers are subtracted before they are converted",
         NUMPY,
-        "            np.copyto(e[0], block)\n            block = e[0]\n",
-        "            np.copyto(e[0], block)\n",
+        "            np.copyto(copy, block)\n            block = copy\n",
+        "            np.copyto(copy, block)\n",
         "softmax",
         ("values", "claims", "dtypes"),
     ),
@@ -372,8 +381,8 @@ MUTANTS = [
     Mutant(
         "subnormal numbers are flushed",
         NUMPY_ROWS,
-        "np.divide(e, _sum(e), out=e)",
-        "np.divide(np.where(e < np.finfo(e.dtype).tiny * _sum(e), 0, e), _sum(e), out=e)",
+        "return np.divide(e, s, e if",
+        "return np.divide(np.where(e < np.finfo(e.dtype).tiny * s, 0, e), s, e if",
         "softmax",
         ("values",),
     ),
@@ -407,7 +416,7 @@ MUTANTS = [
     Mutant(
         "the input is written",
         NUMPY,
-        "LOGSUMEXP.of_rows(rows, np.empty(rows.shape, rows.dtype))",
+        "LOGSUMEXP.of_rows(rows)",
         "LOGSUMEXP.of_rows(rows, rows)",
         "logsumexp",
         ("values",),
@@ -447,16 +456,16 @@ MUTANTS = [
     Mutant(
         "threads share a buffer",
         NUMPY_ROWS,
-        "e = np.exp(z, out=e)",
-        "e = np.exp(z, out=globals().setdefault(str((z.shape, z.dtype)), np.empty_like(z)))",
+        "e = np.exp(z, e)",
+        "e = np.exp(z, globals().setdefault(str((z.shape, z.dtype)), np.empty_like(z)))",
         "log_softmax",
         ("threads",),
     ),
     Mutant(
         "threads share the buffer of a narrow dtype",
         NUMPY,
-        "rooms = np.empty((kernel.rooms - direct, min(count, step), n), working)",
-        "shape = kernel.rooms - direct, min(count, step), n\n"
+        "rooms = np.empty((3, min(count, step), n), working)",
+        "shape = 3, min(count, step), n\n"
         "    rooms = _known.setdefault((shape, working), np.empty(shape, working))",
         "softmax",
         ("threads",),
@@ -623,6 +632,71 @@ MUTANTS = [
         "cross_entropy_and_grad",
         ("values", "arguments"),
     ),
+    # Labels, in NumPy's own kernels.
+    Mutant(
+        "the label pulls the wrong way",
+        NUMPY_LOSSES,
+        "flat[at] = -others / scale",
+        "flat[at] = others / scale",
+        "cross_entropy_and_grad",
+        ("values",),
+    ),
+    Mutant(
+        "log(1 + x) for log1p(x) near certainty",
+        NUMPY_LOSSES,
+        "np.copyto(loss, np.log1p(rest / e_y), where=near)",
+        "np.copyto(loss, np.log(1 + rest / e_y), where=near)",
+        "cross_entropy",
+        ("values",),
+    ),
+    Mutant(
+        "the label's derivative has no weight",
+        NUMPY_LOSSES,
+        "(e_y * pull - v * others) / scale",
+        "(e_y * pull - others) / scale",
+        "cross_entropy_and_grad",
+        ("arguments",),
+    ),
+    Mutant(
+        "every class has the weight of the first",
+        NUMPY_LOSSES,
+        "v = terms.weights[y].astype(row.working, copy=False)",
+        "v = terms.weights[0 * y].astype(row.working, copy=False)",
+        "cross_entropy",
+        ("arguments",),
+    ),
+    Mutant(
+        "ignored labels count as class 0 in the mean",
+        NUMPY_LOSSES,
+        "y = y[y != ignored]",
+        "y = np.where(y == ignored, 0, y)",
+        "cross_entropy",
+        ("arguments",),
+    ),
+    Mutant(
+        "a label that is masked keeps its logit",
+        NUMPY_PARTS,
+        "found = np.where(self.where[index], found, -inf).astype(self.working, copy=False)",
+        "pass",
+        "cross_entropy",
+        ("arguments",),
+    ),
+    Mutant(
+        "masked classes take part in the sum",
+        NUMPY_PARTS,
+        "return np.where(self.where[:, i:j], x, -inf).astype(self.working, copy=False)",
+        "return x.astype(self.working)",
+        "cross_entropy",
+        ("arguments",),
+    ),
+    Mutant(
+        "the pull of the z-loss without its 2",
+        NUMPY_LOSSES,
+        "pull = 2 * terms.z_loss * lse",
+        "pull = terms.z_loss * lse",
+        "cross_entropy_and_grad",
+        ("arguments",),
+    ),
     # Derivatives.
     Mutant(
         "p (1 - p) cancels at the top",
@@ -685,9 +759,9 @@ MUTANTS = [
     Mutant(
         "`dtype` is taken and always declined",
         NUMPY,
-        "return _quietly(_normalized, SOFTMAX, x, axis, dtype, out)",
-        'return declined("later") if dtype is not None '
-        "else _quietly(_normalized, SOFTMAX, x, axis, dtype, out)",
+        "y = _quiet_for(x).run(_normalized, SOFTMAX, x, axis, dtype, out)",
+        'y = declined("later") if dtype is not None '
+        "else _quiet_for(x).run(_normalized, SOFTMAX, x, axis, dtype, out)",
         "softmax",
         ("claims",),
     ),

@@ -1,10 +1,13 @@
-"""The table of libraries in the README is the one that the capability records make."""
+"""The table of libraries in the README, and the measured errors, are of what the records say."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import softaxis
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "docs" / "_ext" / "tables.py"
@@ -36,3 +39,12 @@ def test_the_readme_says_what_the_records_say(made, written):
     known = {name: row for name, row in made.items() if "not installed here" not in row}
     assert "NumPy" in known
     assert {name: written[name] for name in known} == known
+
+
+def test_errors_were_measured_of_every_function():
+    text = (ROOT / "docs" / "measured.json").read_text(encoding="utf-8")
+    measured = {one["backend"]: set(one["worst"]) for one in json.loads(text)["reports"]}
+    ours = [one for one in softaxis.list_backends(load=True) if one.origin == "softaxis"]
+    have = {one.name: set(one.functions) for one in ours if one.functions}
+    assert "numpy" in have
+    assert {name: measured.get(name) for name in have} == have

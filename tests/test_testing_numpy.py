@@ -1,6 +1,7 @@
 """The conformance kit itself: what it records, what it says, and its three ways in."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_the_pytest_plugin():
 
 def test_a_run_of_skipped_tests_is_red():
     done = run_pytest("--softaxis-backend", "numpy", "-k", "tracing")
-    assert "3 skipped" in done.stdout
+    assert re.search(r"^[1-9]\d* skipped, \d+ deselected", done.stdout, re.MULTILINE), done.stdout
     assert done.returncode != 0
 
 

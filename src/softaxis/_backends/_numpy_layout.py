@@ -21,6 +21,7 @@ _WIDE_BLOCK = 1 << 17
 _WIDTH = 1 << 15
 """Bytes of rows side by side that are read together: each row of a narrow block is on another
 page of memory."""
+_SHORT = 8
 _PIECE = 1 << 18
 """Elements of a piece that is copied because it cannot be viewed as (outer, row, inner)."""
 _EVERY = slice(None)
@@ -39,6 +40,20 @@ def small_rows(x: NDArray, axis: Axis) -> NDArray | None:
     if axis != len(shape) - 1:
         return None
     return x if axis == 1 else x.reshape(-1, n)
+
+
+def small_columns(x: NDArray, axis: Axis, most: int) -> NDArray | None:
+    """Return at most so many elements that take no conversion as (outer, inner, row), copied.
+
+    To turn a small array costs less than the many calls for rows side by side, if these are not
+    short as well.
+    """
+    if not 0 < x.size <= most or x.dtype not in _FLOATS or not x.flags.c_contiguous:
+        return None
+    if isinstance(axis, tuple) or x.shape[axis] < _SHORT:
+        return None
+    outer = prod(x.shape[:axis])
+    return np.ascontiguousarray(x.reshape(outer, x.shape[axis], -1).swapaxes(1, 2))
 
 
 def as_rows(x: NDArray, axes: tuple[int, ...]) -> NDArray | None:

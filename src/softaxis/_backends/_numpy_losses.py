@@ -28,8 +28,6 @@ NDArray: TypeAlias = npt.NDArray[Any]
 
 _FAR = 2.0**100
 """A quotient above it is taken apart: its logarithm is large beside the error of log(s)."""
-
-
 _LABELS = 1 << 17
 """Labels that are looked at together."""
 

@@ -34,6 +34,8 @@ _WIDE = 1 << 20
 """Bytes of a part of one row, and of one that reaches over many rows."""
 _NARROW, _BROAD = 1 << 12, 1 << 14
 """Bytes of rows side by side between which NumPy's own maximum is the fastest."""
+_FEW, _SMALL = 1 << 9, 1 << 15
+"""Reduced elements, and elements of a block in the cache, up to which it is so too."""
 
 
 def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
@@ -52,9 +54,7 @@ def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     """z - log(sum(exp(z))), z = x - m."""
     row = Row(x, working, room)
     m: Any = row.maximum()
-    if (
-        y.dtype == working and x.shape[2] == 1
-    ):  # to keep z of a long row is cheaper than to repeat it
+    if y.dtype == working:  # z is cheaper kept than repeated
         for i, j in row.parts():
             np.subtract(row.part(i, j), m, out=y[:, i:j])
         row, m = Row(y, working, room), None
@@ -63,7 +63,7 @@ def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
     for i, j in row.parts():
         z = row.part(i, j)
         if m is not None:
-            z = np.subtract(z, m, out=y[:, i:j] if y.dtype == working else row.room(i, j))
+            z = np.subtract(z, m, out=row.room(i, j))
         np.subtract(z, log_sum, out=y[:, i:j])
 
 
@@ -118,10 +118,14 @@ class Row:
         return self._room[: outer * (j - i) * inner].reshape(outer, j - i, inner)
 
     def maximum(self) -> NDArray:
-        inner = self.x.shape[2]
+        outer, n, inner = self.x.shape
         if self.where is not None:
             pass
-        elif inner == 1 or _NARROW <= inner * self.working.itemsize <= _BROAD:
+        elif (
+            inner == 1
+            or _NARROW <= inner * self.working.itemsize <= _BROAD
+            or (outer * n <= _FEW and self.x.size <= _SMALL)
+        ):
             m = np.maximum.reduce(self.x, axis=1, keepdims=True)
             return m.astype(self.working, copy=False)
         m = self._folded(*next(self.parts()))

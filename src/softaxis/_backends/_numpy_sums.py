@@ -19,14 +19,27 @@ NDArray: TypeAlias = npt.NDArray[Any]
 
 LEAF = 128
 _LANES = 8
+_SMALL, _SLENDER = 1 << 15, 4
+"""Elements up to which rows side by side that are this many times as long as their number are
+copied one after another, which is cheaper than a call for every leaf."""
 
 
 def total(e: NDArray) -> NDArray:
     """Sum over axis 1, which stays with length 1."""
-    outer, n, inner = e.shape
+    _, n, inner = e.shape
+    sums: NDArray
     if inner == 1 or n < _LANES:
-        sums: NDArray = np.add.reduce(e, axis=1, keepdims=True)
-        return sums
+        sums = np.add.reduce(e, axis=1, keepdims=True)
+    elif e.size <= _SMALL and _SLENDER * inner <= n:
+        rows = np.ascontiguousarray(e.swapaxes(1, 2))
+        sums = np.add.reduce(rows, axis=2)[:, None]
+    else:
+        sums = _over_leaves(e)
+    return sums
+
+
+def _over_leaves(e: NDArray) -> NDArray:
+    outer, n, inner = e.shape
     leaves = list(_leaves(0, n))
     r = np.empty((len(leaves), outer, _LANES, inner), e.dtype)
     for lanes, (i, j) in zip(r, leaves, strict=True):
@@ -43,7 +56,6 @@ def total(e: NDArray) -> NDArray:
 
 def over_parts(n: int, most: int, sum_of: Callable[[int, int], NDArray]) -> NDArray:
     """Add up ``sum_of(i, j)`` over parts of ``range(n)`` of at most `most`, itself at least 128."""
-
     return _between(0, n, most, sum_of)
 
 

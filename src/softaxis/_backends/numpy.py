@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numpy_parts, _numpy_rows
-from softaxis._backends._numpy_layout import BLOCK, as_rows, blocks, pieces, small_rows
+from softaxis._backends._numpy_layout import (
+    BLOCK,
+    as_rows,
+    blocks,
+    pieces,
+    small_columns,
+    small_rows,
+)
 from softaxis._backends._numpy_losses import Options, loss
 from softaxis._dtypes import dtypes_for
 from softaxis._libraries._numpy import LIBRARY
@@ -34,7 +41,7 @@ _REALS = (
 )
 _LONG = 1024
 """Elements of the rows from which a buffer of that many is the faster one, and of that buffer."""
-_DECLINED_LOSS = "takes integer labels, and an array that is not empty"
+_DECLINED_LOSS = "takes integer labels, one axis, and an array that is not empty"
 _DECLINED = "takes neighbouring axes of an array that is not empty"
 
 
@@ -43,11 +50,13 @@ class Kernel(NamedTuple):
 
     of_rows: Callable[..., Any]
     of_parts: Callable[[NDArray, NDArray, Any, NDArray], None]
+    turned: int
+    """Elements up to which rows side by side are copied to be contiguous."""
 
 
-SOFTMAX = Kernel(_numpy_rows.softmax, _numpy_parts.softmax)
-LOG_SOFTMAX = Kernel(_numpy_rows.log_softmax, _numpy_parts.log_softmax)
-LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp)
+SOFTMAX = Kernel(_numpy_rows.softmax, _numpy_parts.softmax, BLOCK // 4)
+LOG_SOFTMAX = Kernel(_numpy_rows.log_softmax, _numpy_parts.log_softmax, BLOCK)
+LOGSUMEXP = Kernel(_numpy_rows.logsumexp, _numpy_parts.logsumexp, BLOCK)
 
 _quiet = Context()
 _quiet.run(np.seterr, all="ignore")
@@ -84,7 +93,7 @@ def logsumexp(
     return declined(_DECLINED) if y is NotImplemented else y
 
 
-@backend.implements(dtypes=_REALS)
+@backend.implements(dtypes=_REALS, notes="of integer labels")
 def cross_entropy(
     logits: NDArray,
     labels: NDArray,
@@ -98,18 +107,13 @@ def cross_entropy(
     reduction: str = "none",
 ) -> Any:
     """log(s / e_y)."""
-    if (
-        labels.dtype.kind not in "iu"
-        or not isinstance(axis, int)
-        or not logits.size
-        or z_loss == inf
-    ):
+    if not _suits(axis, logits, labels, z_loss):
         return declined(_DECLINED_LOSS)
     options = Options(axis, where, class_weights, ignore_index, z_loss, reduction, False)
     return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
 
 
-@backend.implements(dtypes=_REALS)
+@backend.implements(dtypes=_REALS, notes="of integer labels")
 def cross_entropy_and_grad(
     logits: NDArray,
     labels: NDArray,
@@ -123,15 +127,15 @@ def cross_entropy_and_grad(
     reduction: str = "none",
 ) -> Any:
     """The same, and e / s - [c is the label]."""
-    if (
-        labels.dtype.kind not in "iu"
-        or not isinstance(axis, int)
-        or not logits.size
-        or z_loss == inf
-    ):
+    if not _suits(axis, logits, labels, z_loss):
         return declined(_DECLINED_LOSS)
     options = Options(axis, where, class_weights, ignore_index, z_loss, reduction, True)
     return _quiet_for(logits).run(loss, logits, labels, options, *_dtypes(logits, None))
+
+
+def _suits(axis: Axis, logits: NDArray, labels: NDArray, z_loss: float) -> TypeGuard[int]:
+    """Return whether the kernels of integer labels along one axis take these."""
+    return isinstance(axis, int) and labels.dtype.kind in "iu" and logits.size > 0 and z_loss < inf
 
 
 def _quiet_for(x: NDArray) -> Context:
@@ -148,6 +152,10 @@ def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray
         if rows is not None:
             y = kernel.of_rows(rows)
             return y if y.shape == x.shape else y.reshape(x.shape)
+        columns = small_columns(x, axis, kernel.turned)
+        if columns is not None:
+            y = kernel.of_rows(columns.reshape(-1, columns.shape[2])).reshape(columns.shape)
+            return np.ascontiguousarray(y.swapaxes(1, 2)).reshape(x.shape)
     axes = as_tuple(axis)
     if x.size == 0 or not _are_neighbours(axes):
         return NotImplemented
@@ -166,7 +174,12 @@ def _normalized(kernel: Kernel, x: NDArray, axis: Axis, dtype: Any, out: NDArray
 
 def _reduced(x: NDArray, axis: Axis, keepdims: bool, dtype: Any, out: NDArray | None) -> Any:
     shape = reduced_shape(x.shape, axis, keepdims)
-    rows = small_rows(x, axis) if dtype is None and out is None else None
+    rows = None
+    if dtype is None and out is None:
+        rows = small_rows(x, axis)
+        if rows is None:
+            columns = small_columns(x, axis, LOGSUMEXP.turned)
+            rows = None if columns is None else columns.reshape(-1, columns.shape[2])
     if rows is not None:
         y = LOGSUMEXP.of_rows(rows).reshape(shape)
         return y[()] if y.ndim == 0 else y
