@@ -34,6 +34,7 @@ from softaxis._backends._numba._layout import (
     SIZES,
     STRIDES,
 )
+from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     advance,
     pointer,
@@ -41,9 +42,10 @@ from softaxis._backends._numba._memory import (
     read_byte,
     read_index,
     size_of,
+    width,
     write,
 )
-from softaxis._backends._numba._rows import inlined
+from softaxis._backends._numba._rows import inlined, log_four, minus, row_max, shift_of, sums
 from softaxis._backends._numba._walk import walk_long, walk_short
 
 LIKE: dict[str, Any] = {
@@ -300,6 +302,30 @@ def _normalizer_small(short: Any) -> Callable[[Any], Callable[..., int]]:
     return of
 
 
+def _log_softmax_small(like: Any) -> Callable[..., int]:
+    def small(x, y):
+        rows, n = _rows_and_length(x, like)
+        a, c = pointer(_data(x), like), pointer(_data(y), like)
+        if n <= 4 * width(a):
+            for r in range(rows):
+                log_four(advance(a, r * n), advance(c, r * n), n)
+            return rows
+        m, k, rest = 0.0, 1.0, 0.0
+        for r in range(rows + 1):  # the logarithm of a row is taken beside the sum of the next
+            level = log_sum(k, rest)
+            before = m
+            if r < rows:
+                source = advance(a, r * n)
+                m = float(shift_of(row_max(source, n)))
+                k, rest = sums(source, source, n, m, None, False)
+            if r > 0:
+                done = (r - 1) * n
+                minus(advance(a, done), advance(c, done), n, before, None, level, False)
+        return rows
+
+    return small
+
+
 def _logsumexp_small(like: Any) -> Callable[..., int]:
     def small(x, y):
         rows, n = _rows_and_length(x, like)
@@ -395,7 +421,7 @@ KERNELS: dict[str, Any] = {
 }
 SMALL: dict[str, tuple[Callable[[Any], Callable[..., int]], str]] = {
     "softmax_small": (_normalizer_small(normalizers.softmax_short), "oo"),
-    "log_softmax_small": (_normalizer_small(normalizers.log_softmax_short), "oo"),
+    "log_softmax_small": (_log_softmax_small, "oo"),
     "logsumexp_small": (_logsumexp_small, "oo"),
     "cross_entropy_small": (_cross_entropy_small, "ooooii"),
     "cross_entropy_and_grad_small": (_cross_entropy_and_grad_small, "oooooii"),
