@@ -78,7 +78,8 @@ def _add_wrapper(
 
 
 def _word(builder: ir.IRBuilder, module: ir.Module, kind: str, i: int, objects: Any) -> Any:
-    """Return the i-th argument as an integer: "j"ob in a bytes object, "o"bject or "i"nteger."""
+    """Return the i-th argument as an integer: of a job (j) its place in a bytes object, of another
+    object (o) its own, and an integer (i) itself."""
     one = builder.load(builder.gep(objects, [_WORD(i)]))
     if kind == "i":
         return builder.call(_python(module, "PyLong_AsLongLong", _WORD, _OBJECT), [one])
