@@ -22,7 +22,7 @@ import sys
 from softaxis._backends._numba._machine import compiled_now
 print(compiled_now, "numba" in sys.modules)
 """
-COMPILED = "['softmax-float32'] True"
+COMPILED = "['softmax_columns-float32'] True"
 FOUND = "[] False"
 WHERE = "from softaxis._backends._numba._cache import cache_folder; print(cache_folder())"
 NO_PLACE = """
