@@ -23,6 +23,8 @@ import numpy.typing as npt
 from softaxis._backends._numpy_layout import blocks_of, small_rows
 from softaxis._backends._numpy_parts import Row, room_for
 from softaxis._backends._numpy_shift import NEAR, PROBABLE, fits
+from softaxis._dtypes import as_integral
+from softaxis._libraries._numpy import LIBRARY
 
 NDArray: TypeAlias = npt.NDArray[Any]
 
@@ -72,6 +74,8 @@ class _Known(NamedTuple):
 def loss(logits: NDArray, labels: NDArray, options: Options, working: Any, final: Any) -> Any:
     """Return the loss, or the loss and its gradient."""
     axis, where, class_weights, ignored, z_loss, reduction, gradient = options
+    if ignored is not None:
+        ignored = as_integral(ignored, labels.dtype, labels, LIBRARY.xp)
     if where is None and class_weights is None and ignored is None and not z_loss:
         result = _of_small(logits, labels, options)
         if result is not None:
@@ -223,12 +227,12 @@ def _divisor(labels: NDArray, ignored: int | None, weights: NDArray | None, work
     """Return the number, or the summed weights, of the rows that count; 1 for none at all."""
     sums = []
     for i in range(0, labels.size, _LABELS):
-        y = labels.flat[i : i + _LABELS]
+        y = labels.flat[i : i + _LABELS].astype(np.intp, copy=False)
         if ignored is not None:
             y = y[y != ignored]
         if weights is None:
             sums.append(y.size)
         else:
-            sums.append(np.add.reduce(weights[y.astype(np.intp)].astype(working, copy=False)))
+            sums.append(np.add.reduce(weights[y].astype(working, copy=False)))
     n = sum(sums) if weights is None else np.add.reduce(np.array(sums, working))
     return n or 1

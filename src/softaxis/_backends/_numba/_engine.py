@@ -14,6 +14,7 @@ from softaxis._backends._numba._launch import HAS_FLOAT16, WORKING, launch
 from softaxis._backends._numba._layout import NO_LABEL
 from softaxis._backends._numba._machine import address
 from softaxis._dtypes import as_integral
+from softaxis._libraries._numpy import LIBRARY
 from softaxis.backend import declined
 
 NDArray = npt.NDArray[Any]
@@ -219,7 +220,7 @@ def _ignored(labels: NDArray, ignore_index: int | None) -> int:
     """Return the label that does not count; one that no class has where there is none."""
     found = None
     if ignore_index is not None:
-        found = as_integral(ignore_index, labels.dtype, labels, np)
+        found = as_integral(ignore_index, labels.dtype, labels, LIBRARY.xp)
     return NO_LABEL if found is None else found
 
 
