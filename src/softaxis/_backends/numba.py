@@ -25,7 +25,8 @@ backend = Backend("numba", types=(np.ndarray,))
 
 _FLOATS = ("float16", "float32", "float64")
 _PAYS = 1 << 17
-"""Elements from which on it is worth to import numba, and to wake threads: docs/performance."""
+"""Elements from which on loading, or even compiling, kernels and waking threads pays: measured in
+docs/performance."""
 
 
 @cache
