@@ -6,6 +6,7 @@ A pointer to uint16 stands for float16, which is computed in float32: loads and 
 from __future__ import annotations
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba.core import types
 from numba.extending import intrinsic, overload
 
@@ -30,6 +31,9 @@ _BYTES = {types.float32: 4, types.float64: 8, types.uint16: 2}
 _NONTEMPORAL_ALIGNMENT = 16
 _LINE = 64
 """Bytes of a cache line."""
+_HAS_MASKS = get_host_cpu_features().get("avx512vl", False)
+"""Whether stores take a mask at the price of a store: AVX2's takes many times as long on some
+processors, and is lost on those that read the same place soon."""
 
 
 def vector_of(pointer):
@@ -227,17 +231,44 @@ def load_part(typingctx, p, i, n, fill):
 
 @intrinsic
 def store_part(typingctx, p, i, x, n):
-    """Store the first n lanes, fewer than all."""
+    """Store the first n lanes: all of them where n is no less, and none where it is negative."""
 
     def codegen(context, builder, sig, args):
         name, place, stored, moved = _masked_place(builder, p, args, x.width, "store")
-        mask = _first_lanes(builder, x, args[3])
         value = builder.bitcast(_to_store(builder, args[2], stored), moved)
-        alignment = ir.Constant(ir.IntType(32), _BYTES[p.dtype])
-        llvm_call(builder, name, ir.VoidType(), [value, place, alignment, mask])
+        alignment = _BYTES[p.dtype]
+        if _HAS_MASKS:
+            mask = _first_lanes(builder, x, args[3])
+            arguments = [value, place, ir.Constant(ir.IntType(32), alignment), mask]
+            llvm_call(builder, name, ir.VoidType(), arguments)
+        else:
+            whole = builder.icmp_signed(">=", args[3], ir.Constant(args[3].type, x.width))
+            with builder.if_else(whole) as (then, otherwise):
+                with then:
+                    builder.store(value, place, align=alignment)
+                with otherwise:
+                    _store_halves(builder, value, place, args[3], alignment)
         return context.get_dummy_value()
 
     return types.none(p, i, x, n), codegen
+
+
+def _store_halves(builder, value, place, n, alignment):
+    """Store the first n lanes, fewer than all: the half, quarter ... of them that n's bits say."""
+    none = ir.Constant(n.type, 0)
+    n = builder.select(builder.icmp_signed(">", n, none), n, none)
+    place = builder.bitcast(place, value.type.element.as_pointer())
+    half = value.type.count // 2
+    while half > 0:
+        low = shuffled(builder, value, value, range(half))
+        high = shuffled(builder, value, value, range(half, 2 * half))
+        bit = builder.and_(n, ir.Constant(n.type, half))
+        counts = builder.icmp_signed("!=", bit, none)
+        with builder.if_then(counts):
+            builder.store(low, builder.bitcast(place, low.type.as_pointer()), align=alignment)
+        place = builder.gep(place, [bit])
+        value = builder.select(counts, high, low)
+        half //= 2
 
 
 @intrinsic
