@@ -742,3 +742,17 @@ def test_no_more_than_1_mebibyte_a_thread_beside_the_result(name, case):
     softaxis.set_num_threads(2)
     call(name, *arrays, axis=axis)
     assert peak(call, name, *arrays, axis=axis) <= results + 2 * 2**20
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_nothing_is_written_beyond_the_result(name, dtype):
+    """Rows of every length up to five vectors, in the midst of an array that must not change."""
+    for n in range(1, 81):
+        around = np.full((3 * n + 200,), 7, dtype)
+        out = around[100 : 100 + 3 * n].reshape(3, n)
+        x = numbers((3, n), dtype)
+        call(name, x, axis=-1, out=out)
+        np.testing.assert_array_equal(out, call(name, x, axis=-1))
+        assert (around[:100] == 7).all(), n
+        assert (around[100 + 3 * n :] == 7).all(), n
