@@ -94,6 +94,7 @@ def docs_examples(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error. It opens at docs/_build/html/index.html."""
     install(session, "docs", *IMPORTABLE)
+    session.run("python", ".ci/check_docstrings.py")  # also of what "lint" cannot import
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
 
 
