@@ -2,7 +2,8 @@
 
 They hold the arguments of `softaxis.softmax`, `softaxis.log_softmax` and `softaxis.cross_entropy`
 and call these. A mask is an argument of the call: ``Softmax()(scores, where=visible)``. What is
-masked has gradient 0, and so has a row that is masked entirely, where PyTorch's have NaN.
+masked has gradient 0. A row that is masked entirely is 0 as well, where filling it with -inf
+gives NaN.
 """
 
 from __future__ import annotations
