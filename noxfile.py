@@ -154,11 +154,13 @@ def _wheel(session: nox.Session, name: str, dist: Path) -> str:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Train a classifier of handwritten digits; `nox -s demo -- torch` does it with PyTorch."""
+    """Train a classifier of handwritten digits; `-- torch` or `-- jax`: and a transformer."""
     library = session.posargs[0] if session.posargs else "numpy"
     group = library.removeprefix("array_api_")  # the group of array_api_strict is called strict
     install(session, "demo", group)
     session.run("python", "examples/digits.py", library, *session.posargs[1:])
+    if library in ("torch", "jax"):
+        session.run("python", f"examples/sonnets_{library}.py", "--native")
 
 
 @nox.session(default=False)

@@ -5,7 +5,7 @@
 
 The lines are padded on the left, so that some rows of the attention are masked entirely. With -inf
 for what is masked, `jax.nn.softmax` makes such a row NaN, and NaN times 0 is NaN in all the rest.
-(Its own argument `where` gives 0, as softaxis does.)
+(Its argument `where` gives 0, as softaxis does.)
 """
 
 import sys
@@ -21,20 +21,21 @@ import softaxis
 WIDTH, HEADS, BLOCKS = 64, 4, 2
 
 
-def first_parameters(key, dtype):
-    """Return the parameters, random, as a dictionary of arrays."""
+def first_parameters(seed, dtype):
+    """Return random matrices by name; those of the blocks are stacked."""
     shapes = {
         "characters": (CLASSES, WIDTH),
         "positions": (LENGTH, WIDTH),
         "head": (WIDTH, CLASSES),
+        "qkv": (BLOCKS, WIDTH, 3 * WIDTH),
+        "out": (BLOCKS, WIDTH, WIDTH),
+        "wide": (BLOCKS, WIDTH, 4 * WIDTH),
+        "narrow": (BLOCKS, 4 * WIDTH, WIDTH),
     }
-    for b in range(BLOCKS):
-        shapes |= {f"qkv{b}": (WIDTH, 3 * WIDTH), f"out{b}": (WIDTH, WIDTH)}
-        shapes |= {f"wide{b}": (WIDTH, 4 * WIDTH), f"narrow{b}": (4 * WIDTH, WIDTH)}
-    keys = jax.random.split(key, len(shapes))
+    keys = jax.random.split(jax.random.key(seed), len(shapes))
     return {
-        name: jax.random.normal(k, shape, dtype) / jnp.sqrt(shape[0])
-        for k, (name, shape) in zip(keys, shapes.items(), strict=True)
+        name: jax.random.normal(key, shape, dtype) / shape[-2] ** 0.5
+        for key, (name, shape) in zip(keys, shapes.items(), strict=True)
     }
 
 
@@ -43,31 +44,29 @@ def normed(x):
     return jax.nn.standardize(x, axis=-1, epsilon=1e-5)
 
 
-def attention(x, visible, qkv, out, softmax):
-    """Mix what each position sees."""
-    split = (x @ qkv).reshape(*x.shape[:-1], 3, HEADS, -1)
-    q, k, v = jnp.moveaxis(split, (-3, -2), (0, -3))  # each (batch, heads, length, WIDTH / HEADS)
-    scores = q @ k.mT / jnp.sqrt(q.shape[-1]).astype(x.dtype)
-    mixed = softmax(scores, where=visible) @ v
-    return jnp.moveaxis(mixed, -3, -2).reshape(x.shape) @ out
-
-
 def logits_of(parameters, tokens, softmax):
     """Return logits of the next character, (batch, length, CLASSES)."""
     real = tokens != PAD
     past = jnp.tril(jnp.ones((LENGTH, LENGTH), dtype=bool))
     visible = past & real[:, None, None, :]  # (batch, 1, from, to)
     position = jnp.cumsum(real, axis=-1).clip(min=1) - 1  # 0 at the first character of the line
+
+    def block(x, own):
+        split = (normed(x) @ own["qkv"]).reshape(*x.shape[:-1], 3, HEADS, -1)
+        q, k, v = split.transpose(2, 0, 3, 1, 4)  # each (batch, heads, length, WIDTH / HEADS)
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        mixed = softmax(scores, where=visible) @ v
+        x = x + mixed.swapaxes(1, 2).reshape(x.shape) @ own["out"]
+        return x + jax.nn.gelu(normed(x) @ own["wide"]) @ own["narrow"], None
+
     x = parameters["characters"][tokens] + parameters["positions"][position]
-    for b in range(BLOCKS):
-        qkv, out, wide, narrow = (parameters[f"{n}{b}"] for n in ("qkv", "out", "wide", "narrow"))
-        x = x + attention(normed(x), visible, qkv, out, softmax)
-        x = x + jax.nn.gelu(normed(x) @ wide) @ narrow
+    blocks = {name: parameters[name] for name in ("qkv", "out", "wide", "narrow")}
+    x, _ = jax.lax.scan(block, x, blocks)
     return normed(x) @ parameters["head"]
 
 
-def loss_of(logits, labels):
-    """Return the mean loss of the characters that are not padding."""
+def mean_loss(logits, labels):
+    """Return the mean over the characters that are not padding."""
     return softaxis.cross_entropy(
         logits, labels, ignore_index=IGNORED, label_smoothing=SMOOTHING, reduction="mean"
     )
@@ -79,7 +78,7 @@ def native_softmax(scores, where):
 
 
 def native_loss(logits, labels):
-    """The same loss by hand: JAX has no cross-entropy of its own."""
+    """The same by hand: `jax.nn` has no cross-entropy."""
     logp, counts = jax.nn.log_softmax(logits), labels != IGNORED
     right = jnp.take_along_axis(logp, jnp.where(counts, labels, 0)[..., None], -1)[..., 0]
     losses = -(1 - SMOOTHING) * right - SMOOTHING * jnp.mean(logp, -1)
@@ -97,28 +96,29 @@ def adam(parameters, gradients, means, squares, count, rate=3e-3):
     return jax.tree.map(moved, parameters, means, squares), means, squares
 
 
+@partial(jax.jit, static_argnames="native", donate_argnums=0)
+def update(state, tokens, labels, native):
+    """Take one step of training; return the new state and the loss of the old one."""
+    parameters, means, squares, count = state
+    softmax, loss_of = (native_softmax, native_loss) if native else (softaxis.softmax, mean_loss)
+
+    def loss(parameters):
+        return loss_of(logits_of(parameters, tokens, softmax), labels)
+
+    value, gradients = jax.value_and_grad(loss)(parameters)
+    return (*adam(parameters, gradients, means, squares, count + 1), count + 1), value
+
+
 def training(native, dtype, seed):
     """Return what takes a step of training on (tokens, labels) and returns the loss before it."""
     jax.config.update("jax_enable_x64", dtype == "float64")
-    softmax, mean_loss = (native_softmax, native_loss) if native else (softaxis.softmax, loss_of)
-    parameters = first_parameters(jax.random.key(seed), dtype)
-    zeros = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
-    state = parameters, *zeros, jnp.zeros((), dtype)
-
-    @partial(jax.jit, donate_argnums=0)
-    def update(state, tokens, labels):
-        parameters, means, squares, count = state
-
-        def loss(parameters):
-            return mean_loss(logits_of(parameters, tokens, softmax), labels)
-
-        value, gradients = jax.value_and_grad(loss)(parameters)
-        new = adam(parameters, gradients, means, squares, count + 1)
-        return (*new, count + 1), value
+    parameters = first_parameters(seed, dtype)
+    means, squares = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
+    state = parameters, means, squares, jnp.zeros((), dtype)
 
     def step(tokens, labels):
         nonlocal state
-        state, loss = update(state, tokens, labels)
+        state, loss = update(state, tokens, labels, native)
         return loss.item()
 
     return step

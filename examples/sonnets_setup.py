@@ -19,7 +19,8 @@ PAD = 0
 IGNORED = -100  # the label of padding
 SMOOTHING = 0.1
 
-LINES = [line.strip() for line in Path(__file__).with_name("sonnets.txt").open() if line.strip()]
+TEXT = Path(__file__).with_name("sonnets.txt").read_text(encoding="ascii")
+LINES = [line.strip() for line in TEXT.splitlines() if line.strip()]
 CHARACTERS = sorted({"\n", *"".join(LINES)})
 CLASSES = len(CHARACTERS) + 1  # and PAD
 LENGTH = max(map(len, LINES)) + 1

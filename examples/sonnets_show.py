@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from math import isnan
 from statistics import median
 
 from digits_show import INK, PAPER, RIGHT, SOFT, WRONG, calm
@@ -75,37 +76,38 @@ def _apart(some, others):
 
 
 def draw(path, library, runs):
-    """Draw the losses, on the left those of lines padded right, on the right padded left."""
+    """Draw the losses, on the left of lines padded right, on the right of lines padded left."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 5.6), facecolor=PAPER)
     heading = {"weight": "bold", "color": INK}
-    figure.text(0.035, 0.90, "Padding that nothing sees", fontsize=26, **heading)
-    note = (
-        f"A transformer in {library} learns to write Shakespeare's sonnets, character by character"
-    )
+    figure.text(0.035, 0.90, "Rows that see nothing", fontsize=26, **heading)
+    note = f"Mean cross-entropy while a transformer in {library} learns to write sonnets"
     figure.text(0.035, 0.835, note, fontsize=12.5, color=SOFT)
-    sides = {
-        "right": "Padded on the right: every position sees a character",
-        "left": "Padded on the left: some positions see nothing at all",
-    }
-    top = max(loss for run in runs for loss in run.losses if loss == loss)
-    for x, (padded, title) in zip((0.06, 0.55), sides.items(), strict=True):
-        axes = figure.add_axes((x, 0.11, 0.415, 0.58))
-        figure.text(x - 0.025, 0.735, title, fontsize=12.5, **heading)
-        ours, native = (run.losses for run in runs if run.padded == padded)
-        steps = range(1, len(ours) + 1)
-        axes.plot(steps, ours, color=RIGHT, linewidth=5, label="softaxis")
-        axes.plot(steps, native, color=INK, linewidth=1.5, linestyle="--", label=library)
-        broken = next((step for step, loss in zip(steps, native) if loss != loss), None)
-        if broken:
-            style = {"color": WRONG, "fontsize": 12.5, "weight": "bold"}
-            axes.axvline(broken, color=WRONG, linewidth=2)
-            axes.text(
-                broken + len(ours) / 50, top, f"{library}: NaN from step {broken} on", **style
-            )
-        axes.set_ylim(top=1.05 * top)
-        axes.set_xlabel("steps", color=SOFT, fontsize=11)
-        axes.legend(frameon=False, labelcolor=INK, fontsize=11)
-        calm(axes)
+    right, left = runs[:2], runs[2:]
+    figure.text(0.035, 0.735, "Padded right: every position sees a character", **heading)
+    _draw_losses(figure.add_axes((0.06, 0.11, 0.415, 0.58)), library, right)
+    figure.text(0.525, 0.735, "Padded left: some positions see nothing at all", **heading)
+    _draw_losses(figure.add_axes((0.55, 0.11, 0.415, 0.58)), library, left)
     figure.savefig(path, dpi=100)
+
+
+def _draw_losses(axes, library, runs):
+    """Draw both losses, and mark where the native one breaks."""
+    from matplotlib.ticker import MaxNLocator
+
+    ours, native = (run.losses for run in runs)
+    steps = range(1, len(ours) + 1)
+    axes.plot(steps, ours, color=RIGHT, linewidth=5, label="softaxis")
+    axes.plot(steps, native, color=INK, linewidth=1.5, linestyle="--", label=library)
+    broken = next((step for step in steps if isnan(native[step - 1])), None)
+    if broken:
+        axes.axvline(broken, color=WRONG, linewidth=2)
+        style = {"color": WRONG, "fontsize": 12.5, "weight": "bold"}
+        axes.text(
+            broken + len(ours) / 50, ours[0], f"{library}: NaN from step {broken} on", **style
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("steps", color=SOFT, fontsize=11)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=11)
+    calm(axes)

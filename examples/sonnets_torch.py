@@ -14,7 +14,6 @@ import torch
 from sonnets_setup import CLASSES, IGNORED, LENGTH, PAD, SMOOTHING
 from sonnets_show import main
 from torch.nn import GELU, Embedding, LayerNorm, Linear, Module, ModuleList, Sequential
-from torch.nn import functional as F
 
 from softaxis.torch import nn
 
@@ -65,7 +64,9 @@ def native_softmax(scores, where):
 
 def native_loss(logits, labels):
     """PyTorch wants the classes on axis 1."""
-    return F.cross_entropy(logits.mT, labels, ignore_index=IGNORED, label_smoothing=SMOOTHING)
+    return torch.nn.functional.cross_entropy(
+        logits.mT, labels, ignore_index=IGNORED, label_smoothing=SMOOTHING
+    )
 
 
 def training(native, dtype, seed):
