@@ -13,7 +13,7 @@ def example(monkeypatch):
     import sonnets_jax
 
     flags = ("jax_enable_x64", "jax_disable_most_optimizations")
-    before = {flag: getattr(jax.config, flag) for flag in flags}
+    before = {flag: jax.config.values[flag] for flag in flags}
     jax.config.update("jax_disable_most_optimizations", True)
     yield sonnets_jax
     for flag, value in before.items():
