@@ -2,6 +2,7 @@
 
 import collections
 import importlib.util
+import shutil
 
 import hypothesis
 import pytest
@@ -32,6 +33,9 @@ def pytest_configure(config):
     )
     config.addinivalue_line("markers", "only(kind): the test is about libraries of this kind")
     config.addinivalue_line("markers", "needs_package(name): a package to compare with")
+    config.addinivalue_line(
+        "markers", "needs_program(name, reason): what must be on the PATH, and what to say if not"
+    )
     config.addinivalue_line(
         "markers", "without_computing: the test runs on arrays that no kernel can touch as well"
     )
@@ -88,6 +92,9 @@ def lacking(item):
     for mark in item.iter_markers("needs_package"):
         if importlib.util.find_spec(mark.args[0]) is None:
             return f"{mark.args[0]} is not installed"
+    for mark in item.iter_markers("needs_program"):
+        if shutil.which(mark.args[0]) is None:
+            return f"NOT RUN: {mark.args[1]}"
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     library = parameters.get("xp")
     if library is None:

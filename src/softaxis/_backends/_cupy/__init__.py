@@ -1,0 +1,1 @@
+"""CUDA kernels for CuPy arrays: layout, configuration, compilation, launch."""

@@ -1,0 +1,89 @@
+"""Configure: how many threads share a row, what each of them holds, and how a grid covers all rows.
+
+What decides the order of a row's sum (`lanes`, `held`) depends on its length and dtype alone; the
+number of rows and their strides decide only where the threads of a row sit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+WARP = 32
+MAX_LANES = 1024
+MAX_BLOCKS = 2**31 - 1
+_THREADS = 128
+"""Threads of a block whose rows take a warp or less."""
+_VECTOR = 16
+"""Bytes that a thread loads at once."""
+_MOST_HELD = {2: 16, 4: 16, 8: 8}
+"""Elements that a thread holds, at most, by their size in bytes: up to 16 registers."""
+_LARGEST_GROUP = 128
+
+
+class Configuration(NamedTuple):
+    """A launch: what the kernels are compiled for, and the blocks."""
+
+    lanes: int
+    """Threads that share a row, or a part of one: a power of two."""
+    held: int
+    """Elements that each of them holds in registers."""
+    beside: bool
+    """Neighbouring threads hold neighbouring rows, not neighbouring elements."""
+    threads: int
+    """Threads of a block."""
+    parts: int
+    """Parts of a row; with more than one, three kernels run instead of one."""
+    blocks: int
+    """Blocks of the kernels that read rows; they walk over what is left."""
+    reason: str
+    """Why, in a few words."""
+
+
+def configure(
+    rows: int, length: int, itemsize: int, *, stride: int = 1, between: int = 0
+) -> Configuration:
+    """Choose a configuration.
+
+    Parameters
+    ----------
+    rows, length : int
+        The number of rows and of the elements of each; neither is 0.
+    itemsize : int
+        The size of an element in bytes: 2, 4 or 8.
+    stride, between : int
+        The distances from an element to the next one of its row, and of the row beside it (0 where
+        there is none), in elements.
+
+    Returns
+    -------
+    Configuration
+        The launch.
+    """
+    lanes, held, reason = _shared(length, itemsize)
+    parts = -(-length // (lanes * held))
+    if parts > 1:
+        reason = "a row in parts, each in the registers of a block"
+    beside = rows > 1 and 0 < abs(between) < abs(stride)
+    if beside:
+        group = min(max(MAX_LANES // lanes, 1), _LARGEST_GROUP)
+        reason += "; rows side by side"
+    else:
+        group = max(_THREADS // lanes, 1) if lanes <= WARP else 1
+    blocks = min(-(-rows // group) * parts, MAX_BLOCKS)
+    return Configuration(lanes, held, beside, lanes * group, parts, blocks, reason)
+
+
+def _shared(length: int, itemsize: int) -> tuple[int, int, str]:
+    """Return how many threads share a row, what each holds at most, and why."""
+    vector, most = _VECTOR // itemsize, _MOST_HELD[itemsize]
+    if length <= WARP * vector:
+        lanes = _power_of_two(-(-length // vector))
+        return lanes, vector, "a row a warp" if lanes == WARP else "several rows a warp"
+    if length <= WARP * most:
+        return WARP, _power_of_two(-(-length // WARP)), "a row a warp"
+    return min(_power_of_two(-(-length // most)), MAX_LANES), most, "a row a block"
+
+
+def _power_of_two(n: int) -> int:
+    """Round up to a power of two."""
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,90 @@
+"""The cupy backend on a CPU: its own Python, its kernels compiled by g++, NumPy arrays as CuPy's."""
+
+import ctypes
+import functools
+import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from softaxis._backends import cupy as cupy_backend
+from softaxis._backends._cupy import _kernels
+
+KERNELS = ("whole", "parts_of", "merge", "finish")
+LAYER = Path(__file__).parent / "cuda"
+FOLDER = tempfile.TemporaryDirectory(prefix="softaxis-kernels-")
+
+
+class HostArray(np.ndarray):
+    """A NumPy array that shows its memory as CuPy's arrays do."""
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.ctypes.data, device_id=0)
+
+
+def empty(shape, dtype):
+    """Make an array of 77, which must not be left in a result."""
+    return np.full(shape, 77, dtype).view(HostArray)
+
+
+LIKE_CUPY = SimpleNamespace(
+    empty=empty,
+    empty_like=lambda x: np.full_like(x, 77),
+    ascontiguousarray=lambda x: np.array(x, order="C", subok=True),
+    broadcast_to=functools.partial(np.broadcast_to, subok=True),
+    may_share_memory=np.may_share_memory,
+    cuda=SimpleNamespace(runtime=SimpleNamespace(getDevice=lambda: 0)),
+)
+
+
+@functools.cache
+def compiled(definitions):
+    """Compile the kernels for one configuration; return their launcher."""
+    text = '#include "cpu.h"\n' + _kernels.source() + '#include "launch.h"\n'
+    name = "".join(definitions).replace("-D", "-").replace("=", "")
+    library = Path(FOLDER.name) / f"kernels{name}.so"
+    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-w", f"-I{LAYER}", *definitions]
+    command += ["-x", "c++", "-", "-o", str(library)]
+    subprocess.run(command, input=text, text=True, check=True)
+    return ctypes.CDLL(str(library)).launch
+
+
+def argument(value):
+    """Convert a NumPy number to what ctypes passes on with the same width."""
+    return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
+
+
+class Device:
+    """What runs the launches of a call, and may run them otherwise than a GPU would.
+
+    `most_blocks` makes a grid smaller than the rows ask for; `backwards` runs threads and blocks in
+    the opposite order. `ran` holds the configurations that ran.
+    """
+
+    def __init__(self):
+        self.most_blocks = 2**31
+        self.backwards = False
+        self.ran = []
+
+    def run(self, configuration, itemsize, rows, is_reduction, *arguments):
+        self.ran.append(configuration)
+        launch = compiled(_kernels.definitions(configuration, itemsize))
+        given = [argument(value) for value in arguments]
+        for name, blocks, threads in _kernels.launches(configuration, rows, is_reduction):
+            head = (KERNELS.index(name), min(blocks, self.most_blocks), threads)
+            apart = launch(*head, int(self.backwards), *given)
+            assert apart == 0, "the threads of a block stopped at different places"
+
+    def installed(self, monkeypatch):
+        """Put itself and NumPy in CuPy's place, for one test."""
+        monkeypatch.setattr(cupy_backend, "cupy", LIKE_CUPY)
+        monkeypatch.setattr(_kernels, "run", self.run)
+        return self
+
+
+def host(x):
+    """View a NumPy array as the backend's; None stays None."""
+    return None if x is None else np.asarray(x).view(HostArray)

@@ -1,0 +1,253 @@
+"""The cupy backend's values, its kernels executed on a CPU: the same source, compiled by g++."""
+
+import itertools
+
+import numpy as np
+import pytest
+from cuda_on_cpu import Device, host
+
+import softaxis
+from softaxis._backends import cupy as backend
+from softaxis.testing import references as ref
+
+pytestmark = pytest.mark.needs_program("g++", "no C++ compiler (g++)")
+
+DTYPES = ("float16", "float32", "float64")
+LENGTHS = (*range(1, 71), 127, 128, 129, 1000, 1023, 1024, 1025, 4097)
+LONG = (16_385, 32_000, 100_003)
+NORMALIZERS = ("softmax", "log_softmax", "softmin")
+REDUCTIONS = ("logsumexp", "logmeanexp")
+
+
+@pytest.fixture
+def device(monkeypatch):
+    return Device().installed(monkeypatch)
+
+
+def call(name, x, axis=-1, **options):
+    """Call the backend's function as dispatch does, with NumPy arrays."""
+    axis = axis + x.ndim if isinstance(axis, int) and axis < 0 else axis
+    for key in ("where", "out"):
+        if key in options:
+            options[key] = host(options[key])
+    return np.asarray(getattr(backend, name)(host(x), axis=axis, **options))
+
+
+def numbers(shape, dtype, scale=3.0):
+    return (np.random.default_rng(list(shape)).standard_normal(shape) * scale).astype(dtype)
+
+
+def assert_right(name, actual, x, axis=-1, **options):
+    """Compare with mpmath, within the documented bound."""
+    dtype = x.dtype.name
+    if name in REDUCTIONS:
+        expected, _ = ref.logsumexp(x, axis, mean=name == "logmeanexp", **options)
+        m = np.max(np.abs(np.where(np.isfinite(x), x, 0)).astype(float), initial=1.0)
+        ref.assert_accurate(actual, ref.objects(expected), dtype, bound=8, scale=ref.exact(m))
+        return
+    signed = -x if name == "softmin" else x
+    of = "log_softmax" if name == "log_softmax" else "softmax"
+    expected = getattr(ref, of)(signed, axis=axis, **options)
+    bound = getattr(ref, f"{of}_bound")(signed, axis=axis, **options)
+    ref.assert_accurate(actual, expected, dtype, bound=bound, scale=ref.magnitude(expected))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*NORMALIZERS, *REDUCTIONS])
+def test_rows_of_any_length(device, name, dtype):
+    for n in LENGTHS:
+        x = numbers((3, n) if n < 1000 else (1, n), dtype)
+        assert_right(name, call(name, x), x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", LONG)
+def test_rows_in_parts(device, n, dtype):
+    """Against the array-API implementation in a wider dtype; the largest row by mpmath too."""
+    x = numbers((2, n), dtype)
+    wide = x.astype(np.longdouble)
+    eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).smallest_normal)
+    low = (x.max(-1, keepdims=True) - x).astype(float)
+    p, q = softaxis.softmax(wide), softaxis.log_softmax(wide)
+    allowed = (4 + low) * eps * np.maximum(p, tiny)
+    assert np.all(np.abs(call("softmax", x) - p) <= allowed)
+    assert np.all(np.abs(call("log_softmax", x) - q) <= 8 * eps * np.abs(q))
+    for name in REDUCTIONS:
+        y = getattr(softaxis, name)(wide, axis=-1)
+        assert np.all(np.abs(call(name, x) - y) <= 8 * eps * wide.max())
+    assert {c.parts > 1 for c in device.ran} == {True} or n == 16_385
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 1), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("name", ["log_softmax", "logsumexp"])
+def test_any_axes(device, name, axis, dtype):
+    x = numbers((5, 7, 9), dtype)
+    assert_right(name, call(name, x, axis), x, axis)
+
+
+def views():
+    x = numbers((6, 8, 10), "float32")
+    yield "reversed", x[::-1, :, ::-1]
+    yield "every other", x[::2, 1::3, ::2]
+    yield "transposed", x.transpose(2, 0, 1)
+    yield "Fortran order", np.asfortranarray(x)
+    yield "one row for all", np.broadcast_to(x[:1], x.shape)
+    yield "a field of a record", np.ones((4, 5), [("a", "i1"), ("b", "f4")])["b"]
+
+
+@pytest.mark.parametrize("x", [pytest.param(x, id=name) for name, x in views()])
+@pytest.mark.parametrize("axis", range(2))
+def test_strides_of_any_kind(device, x, axis):
+    before = x.copy()
+    for name in ("softmax", "logmeanexp"):
+        assert_right(name, call(name, x, axis), x, axis)
+    assert np.array_equal(x, before)
+
+
+SPECIAL = np.array(
+    [
+        [np.nan, 1, 2, 3],
+        [np.inf, 1, 2, 3],
+        [np.inf, -np.inf, np.nan, np.inf],
+        [-np.inf, 1, 2, 1],
+        [-np.inf] * 4,
+        [0, -20, -np.inf, -40],
+        [65504, -65504, 0, -0.0],
+        [7, 7, 7, 7],
+    ]
+)
+
+
+def special(dtype, length):
+    """Rows that hold NaN or infinities, repeated to a length that takes another regime."""
+    x = np.tile(SPECIAL, (1, length // 4)).astype(dtype)
+    if dtype == "float64":
+        x[6, :2] = 1e308, -1e308
+    return x
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [4, 64, 1024])
+@pytest.mark.parametrize("name", [*NORMALIZERS, *REDUCTIONS])
+def test_special_rows(device, name, length, dtype):
+    x = special(dtype, length)
+    assert_right(name, call(name, x), x)
+    where = np.arange(length) % 4 != 0
+    assert_right(name, call(name, x, where=where), x, where=np.broadcast_to(where, x.shape))
+    nothing = np.zeros(x.shape, bool)
+    assert_right(name, call(name, x, where=nothing), x, where=nothing)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_rows_in_parts(device, dtype):
+    """Parts without a finite element, or masked, join what the others hold."""
+    x = np.full((6, 40_000), -np.inf, dtype)
+    x[1:, 17], x[2, 39_999], x[3, 20_000], x[4, 30_000] = 1, 1, np.nan, np.inf
+    where = np.ones(x.shape, bool)
+    where[5, :35_000] = False
+    assert_same = np.testing.assert_array_equal
+    p = call("softmax", x, where=where)
+    assert np.isnan(p[[0, 3, 4]]).all()
+    assert_same(p[1, [16, 17]], [0, 1])
+    assert_same(p[2, [17, 39_999]], [0.5, 0.5])
+    assert_same(p[5, :35_000], 0)
+    y = call("logsumexp", x, where=where)
+    assert_same(y[[0, 3, 4, 5]], [-np.inf, np.nan, np.inf, -np.inf])
+    assert_same(y[1], 1)
+    nothing = np.zeros_like(where)
+    assert_same(call("log_softmax", x, where=nothing), -np.inf)
+    assert np.isnan(call("logmeanexp", x, where=nothing)).all()
+    assert_same(call("softmax", x, where=where, sink=-3.0)[0], 0)
+
+
+def test_the_maxima_are_out_of_the_sum(device):
+    top = call("log_softmax", np.array([0, -20], "float32"))[0]
+    assert top == np.float32(-2.0611537e-09)
+    assert abs(call("logsumexp", np.array([0.0, -40.0])) / 4.248354255291589e-18 - 1) < 1e-15
+    assert call("logsumexp", np.full(70_000, 1, "float16")) == np.float16(1 + np.log(70_000))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [7, 700])
+@pytest.mark.parametrize("temperature", [0.5, 3.0, 1e-3, 0.0, np.inf])
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_a_temperature(device, name, temperature, length, dtype):
+    x = numbers((3, length), dtype)
+    x[1, 2], x[2, 3:5] = -np.inf, x[2].max()
+    actual = call(name, x, temperature=temperature)
+    wide = getattr(softaxis, name)(x.astype(np.longdouble), temperature=temperature)
+    signed = (-x if name == "softmin" else x).astype(np.longdouble)
+    low = 0 if temperature == 0 else np.abs(signed - signed.max(-1, keepdims=True)) / temperature
+    bound = 8 if name == "log_softmax" else 4 + np.where(np.isfinite(low), low, 0)
+    scale = np.where(np.isfinite(wide), np.abs(wide), 0)
+    eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).smallest_normal)
+    with np.errstate(invalid="ignore"):
+        close = np.abs(actual - wide) <= bound * eps * np.maximum(scale, tiny)
+    assert np.all(close | (actual == wide) | (np.isnan(actual) & np.isnan(wide)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sink", [0.0, -5.0, 50.0, -np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_a_sink(device, name, sink, dtype):
+    x = np.concatenate([special(dtype, 4), numbers((3, 4), dtype)])
+    assert_right(name, call(name, x, sink=sink), x, sink=sink)
+    long = numbers((2, 33_000), dtype)
+    wide = getattr(softaxis, name)(long.astype(np.longdouble), sink=sink)
+    np.testing.assert_allclose(call(name, long, sink=sink), wide, rtol=25 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("shape", [(37, 10), (5, 300), (3, 2000), (2, 40_000)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_depend_on_the_row_alone(device, shape, dtype):
+    """Not on the batch, on the layout, on the size of the grid or on the order of its threads."""
+    x = numbers(shape, dtype)
+    y = call("softmax", x)
+    assert np.array_equal(call("softmax", x[1:2]), y[1:2])
+    assert np.array_equal(call("softmax", np.asfortranarray(x)), y)
+    shifted = np.empty(x.size + 1, dtype)[1:].reshape(shape)  # not aligned to 16 bytes
+    shifted[...] = x
+    assert np.array_equal(call("softmax", shifted), y)
+    device.most_blocks, device.backwards = 2, True
+    assert np.array_equal(call("softmax", x), y)
+    assert np.array_equal(call("softmax", np.asfortranarray(x)), y)
+
+
+@pytest.mark.parametrize("length", [10, 40_000])
+def test_out(device, length):
+    x = numbers((3, length), "float32")
+    y = call("softmax", x)
+    out = np.empty_like(x)
+    given = host(out)
+    assert backend.softmax(host(x), axis=1, out=given) is given
+    assert np.array_equal(out, y)
+    behind = np.zeros((4, length), "float32")  # overlaps with what is read
+    behind[1:] = x
+    call("softmax", behind[1:], out=behind[:3])
+    assert np.array_equal(behind[:3], y)
+    same = host(x.copy())
+    assert backend.softmax(same, axis=1, out=same) is same
+    assert np.array_equal(same, y)
+    odd = np.empty((3, length, 2), "float32")[:, ::-1, 1]
+    assert np.array_equal(call("softmax", x, out=odd), y)
+    sums = host(np.empty(3, "float32"))
+    assert backend.logsumexp(host(x), axis=1, out=sums) is sums
+    assert np.array_equal(np.asarray(sums), call("logsumexp", x))
+
+
+def test_the_shapes_of_sums(device):
+    x = numbers((4, 5, 6), "float32")
+    for axis, keepdims in itertools.product([0, 2, (0, 1), (0, 1, 2)], [False, True]):
+        expected = np.sum(x, axis=axis, keepdims=keepdims).shape
+        assert call("logsumexp", x, axis, keepdims=keepdims).shape == expected
+
+
+def test_what_is_declined(device):
+    x = host(numbers((4, 5, 6), "float32"))
+    assert backend.softmax(x, axis=(0, 2)) is NotImplemented
+    assert backend.softmax(x, axis=()) is NotImplemented
+    assert backend.softmax(x[:0], axis=1) is NotImplemented
+    assert backend.softmax(x, axis=1, temperature=x) is NotImplemented
+    assert backend.softmax(x, axis=1, sink=x) is NotImplemented
+    assert not device.ran
