@@ -46,7 +46,7 @@ def compiled(definitions):
     text = '#include "cpu.h"\n' + _kernels.source() + '#include "launch.h"\n'
     name = "".join(definitions).replace("-D", "-").replace("=", "")
     library = Path(FOLDER.name) / f"kernels{name}.so"
-    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-w", f"-I{LAYER}", *definitions]
+    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fno-gnu-unique", "-fvisibility=hidden", f"-I{LAYER}", *definitions]
     command += ["-x", "c++", "-", "-o", str(library)]
     subprocess.run(command, input=text, text=True, check=True)
     return ctypes.CDLL(str(library)).launch

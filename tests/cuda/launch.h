@@ -5,7 +5,7 @@
       mask_length, mask_inner, out_outer, out_length, out_inner, temperature, sink, has_sink,      \
       negated, op
 
-extern "C" int launch(int kernel, int blocks, int threads, int backwards, ARGUMENTS) {
+extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blocks, int threads, int backwards, ARGUMENTS) {
   return run_grid(blocks, threads, backwards, [&] {
     if (kernel == 0) whole(GIVEN);
     if (kernel == 1) parts_of(GIVEN);
