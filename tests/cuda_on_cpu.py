@@ -40,14 +40,18 @@ LIKE_CUPY = SimpleNamespace(
 )
 
 
+FLAGS = "-std=c++17 -O1 -shared -fPIC -w -fvisibility=hidden -x c++ -".split()
+
+
 @functools.cache
 def compiled(definitions):
-    """Compile the kernels for one configuration; return their launcher."""
+    """Compile the kernels for one configuration; return their launcher.
+
+    Hidden, so that one such library does not take the static buffers of another for its own.
+    """
     text = '#include "cpu.h"\n' + _kernels.source() + '#include "launch.h"\n'
-    name = "".join(definitions).replace("-D", "-").replace("=", "")
-    library = Path(FOLDER.name) / f"kernels{name}.so"
-    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fno-gnu-unique", "-fvisibility=hidden", f"-I{LAYER}", *definitions]
-    command += ["-x", "c++", "-", "-o", str(library)]
+    library = Path(FOLDER.name) / f"kernels{len(list(Path(FOLDER.name).iterdir()))}.so"
+    command = ["g++", f"-I{LAYER}", *definitions, *FLAGS, "-o", str(library)]
     subprocess.run(command, input=text, text=True, check=True)
     return ctypes.CDLL(str(library)).launch
 
@@ -69,13 +73,13 @@ class Device:
         self.backwards = False
         self.ran = []
 
-    def run(self, configuration, itemsize, rows, is_reduction, *arguments):
+    def run(self, configuration, dtype, rows, function, plain, arguments):
         self.ran.append(configuration)
-        launch = compiled(_kernels.definitions(configuration, itemsize))
+        launch = compiled(_kernels.shape_of(configuration, dtype))
         given = [argument(value) for value in arguments]
-        for name, blocks, threads in _kernels.launches(configuration, rows, is_reduction):
+        for name, blocks, threads in _kernels.launches(configuration, rows, function):
             head = (KERNELS.index(name), min(blocks, self.most_blocks), threads)
-            apart = launch(*head, int(self.backwards), *given)
+            apart = launch(*head, int(self.backwards), function, int(plain), *given)
             assert apart == 0, "the threads of a block stopped at different places"
 
     def installed(self, monkeypatch):

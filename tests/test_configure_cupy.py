@@ -24,27 +24,38 @@ def test_a_launch_keeps_to_the_limits_and_says_why(itemsize, beside):
         c = configure(rows, length, itemsize, **strides)
         assert c.reason
         assert c.lanes & (c.lanes - 1) == 0
-        assert 1 <= c.lanes <= c.threads <= 1024
+        assert 1 <= c.lanes <= c.threads <= 512
         assert c.threads % c.lanes == 0
         assert c.threads % 32 == 0, "shuffles want whole warps"
         assert c.held % (16 // itemsize) == 0
         assert c.held * max(itemsize, 4) <= 64, "more than 16 registers of values"
-        assert c.beside == bool(strides)
+        assert c.beside == (bool(strides) and length > 1)
         # the parts of a row cover it, and none of them is empty
         assert (c.parts - 1) * c.lanes * c.held < length <= c.parts * c.lanes * c.held
-        for _, blocks, threads in _kernels.launches(c, rows, is_reduction=False):
+        for _, blocks, threads in _kernels.launches(c, rows, _kernels.SOFTMAX):
             assert 1 <= blocks <= 2**31 - 1
-            assert 1 <= threads <= 1024
+            assert 1 <= threads <= 512
         # three buffers of maxima, sums and counts, one number a thread
         assert c.threads * (8 + 8 + 4) * 2 <= SHARED_MEMORY
 
 
 @pytest.mark.parametrize("itemsize", [2, 4, 8])
-def test_the_order_of_a_sum_depends_on_length_and_dtype_alone(itemsize):
+def test_the_order_of_a_sum_does_not_depend_on_the_rows_beside(itemsize):
+    """A row has the bits that it has in a batch, where it is taken out by a slice."""
     for length in LENGTHS:
-        kinds = [configure(rows, length, itemsize) for rows in ROWS]
-        kinds += [configure(rows, length, itemsize, stride=rows, between=1) for rows in ROWS]
-        assert len({(c.lanes, c.held, c.parts) for c in kinds}) == 1
+        along = [configure(rows, length, itemsize) for rows in ROWS]
+        apart = [configure(rows, length, itemsize, stride=7, between=1) for rows in ROWS]
+        apart += [configure(rows, length, itemsize, stride=-7, between=7 * length) for rows in ROWS]
+        apart += [configure(1, length, itemsize, stride=7, between=0)]
+        for kinds in (along, apart):
+            assert len({(c.lanes, c.held, c.parts) for c in kinds}) == 1
+
+
+@pytest.mark.parametrize("itemsize", [2, 4, 8])
+def test_rows_side_by_side_use_up_what_memory_hands_out_at_once(itemsize):
+    for length in LENGTHS[1:]:
+        c = configure(10**6, length, itemsize, stride=10**6, between=1)
+        assert c.threads // c.lanes * itemsize >= 32, c
 
 
 @pytest.mark.parametrize("itemsize", [2, 4, 8])

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.needs_program("g++", "no C++ compiler (g++)")
 
 DTYPES = ("float16", "float32", "float64")
 LENGTHS = (*range(1, 71), 127, 128, 129, 1000, 1023, 1024, 1025, 4097)
-LONG = (16_385, 32_000, 100_003)
+LONG = (8_193, 100_003)
 NORMALIZERS = ("softmax", "log_softmax", "softmin")
 REDUCTIONS = ("logsumexp", "logmeanexp")
 
@@ -63,19 +63,28 @@ def test_rows_of_any_length(device, name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", LONG)
 def test_rows_in_parts(device, n, dtype):
-    """Against the array-API implementation in a wider dtype; the largest row by mpmath too."""
+    """Against the array-API implementation in a wider dtype, which mpmath checks elsewhere."""
     x = numbers((2, n), dtype)
     wide = x.astype(np.longdouble)
-    eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).smallest_normal)
-    low = (x.max(-1, keepdims=True) - x).astype(float)
-    p, q = softaxis.softmax(wide), softaxis.log_softmax(wide)
-    allowed = (4 + low) * eps * np.maximum(p, tiny)
-    assert np.all(np.abs(call("softmax", x) - p) <= allowed)
-    assert np.all(np.abs(call("log_softmax", x) - q) <= 8 * eps * np.abs(q))
+    low = wide.max(-1, keepdims=True) - wide
+    assert_close(call("softmax", x), softaxis.softmax(wide), 4 + low)
+    assert_close(call("log_softmax", x), softaxis.log_softmax(wide), 8)
+    assert_close(call("softmin", x), softaxis.softmin(wide), 4 + wide - wide.min(-1, keepdims=True))
     for name in REDUCTIONS:
         y = getattr(softaxis, name)(wide, axis=-1)
-        assert np.all(np.abs(call(name, x) - y) <= 8 * eps * wide.max())
-    assert {c.parts > 1 for c in device.ran} == {True} or n == 16_385
+        assert_close(call(name, x), y, 8 * np.maximum(wide.max() / np.abs(y), 1))
+    assert {c.parts > 1 for c in device.ran} == {True}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_columns_in_parts(device, dtype):
+    x = numbers((1_500, 9), dtype)
+    wide = x.astype(np.longdouble)
+    assert_close(call("softmax", x, 0), softaxis.softmax(wide, axis=0), 4 + wide.max(0) - wide)
+    y = softaxis.logsumexp(wide, axis=0)
+    assert_close(call("logsumexp", x, 0), y, 8)
+    assert {(c.parts > 1, c.beside) for c in device.ran} == {(True, True)}
+    assert np.array_equal(call("softmax", x[:, 3:4], 0), call("softmax", x, 0)[:, 3:4])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -122,7 +131,7 @@ SPECIAL = np.array(
 def special(dtype, length):
     """Rows that hold NaN or infinities, repeated to a length that takes another regime."""
     x = np.tile(SPECIAL, (1, length // 4)).astype(dtype)
-    if dtype == "float64":
+    if dtype == "float64" and length == 4:  # mpmath takes long over such a row
         x[6, :2] = 1e308, -1e308
     return x
 
@@ -132,6 +141,8 @@ def special(dtype, length):
 @pytest.mark.parametrize("name", [*NORMALIZERS, *REDUCTIONS])
 def test_special_rows(device, name, length, dtype):
     x = special(dtype, length)
+    if name == "log_softmax":  # of the full range it overflows: it is -131008 in float16
+        x[6] /= 2
     assert_right(name, call(name, x), x)
     where = np.arange(length) % 4 != 0
     assert_right(name, call(name, x, where=where), x, where=np.broadcast_to(where, x.shape))
@@ -142,16 +153,16 @@ def test_special_rows(device, name, length, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_special_rows_in_parts(device, dtype):
     """Parts without a finite element, or masked, join what the others hold."""
-    x = np.full((6, 40_000), -np.inf, dtype)
-    x[1:, 17], x[2, 39_999], x[3, 20_000], x[4, 30_000] = 1, 1, np.nan, np.inf
+    x = np.full((6, 20_000), -np.inf, dtype)
+    x[1:, 17], x[2, 19_999], x[3, 10_000], x[4, 15_000] = 1, 1, np.nan, np.inf
     where = np.ones(x.shape, bool)
-    where[5, :35_000] = False
+    where[5, :17_000] = False
     assert_same = np.testing.assert_array_equal
     p = call("softmax", x, where=where)
     assert np.isnan(p[[0, 3, 4]]).all()
     assert_same(p[1, [16, 17]], [0, 1])
-    assert_same(p[2, [17, 39_999]], [0.5, 0.5])
-    assert_same(p[5, :35_000], 0)
+    assert_same(p[2, [17, 19_999]], [0.5, 0.5])
+    assert_same(p[5, :17_000], 0)
     y = call("logsumexp", x, where=where)
     assert_same(y[[0, 3, 4, 5]], [-np.inf, np.nan, np.inf, -np.inf])
     assert_same(y[1], 1)
@@ -178,43 +189,68 @@ def test_a_temperature(device, name, temperature, length, dtype):
     actual = call(name, x, temperature=temperature)
     wide = getattr(softaxis, name)(x.astype(np.longdouble), temperature=temperature)
     signed = (-x if name == "softmin" else x).astype(np.longdouble)
-    low = 0 if temperature == 0 else np.abs(signed - signed.max(-1, keepdims=True)) / temperature
-    bound = 8 if name == "log_softmax" else 4 + np.where(np.isfinite(low), low, 0)
-    scale = np.where(np.isfinite(wide), np.abs(wide), 0)
-    eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).smallest_normal)
-    with np.errstate(invalid="ignore"):
-        close = np.abs(actual - wide) <= bound * eps * np.maximum(scale, tiny)
-    assert np.all(close | (actual == wide) | (np.isnan(actual) & np.isnan(wide)))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        low = np.abs(signed - signed.max(-1, keepdims=True)) / temperature
+    low = np.where(np.isfinite(low), low, 0)
+    gap = np.partition(low, 1)[:, 1:2] * (low == 0)  # of the row's maximum to the next
+    bound = 8 + gap if name == "log_softmax" else 4 + low
+    assert_close(actual, wide, bound)
+
+
+def assert_close(actual, wide, bound):
+    """Compare with what is known in a wider dtype; infinities and NaN have to agree."""
+    info = np.finfo(actual.dtype)
+    finite = np.isfinite(wide)
+    np.testing.assert_array_equal(np.isfinite(actual), finite)
+    np.testing.assert_array_equal(actual[~finite], wide[~finite].astype(actual.dtype))
+    actual, wide = actual[finite], wide[finite]
+    allowed = np.broadcast_to(bound, finite.shape)[finite] * float(info.eps)
+    allowed = allowed * np.maximum(np.abs(wide), float(info.smallest_normal))
+    off = np.abs(actual - wide) / allowed
+    assert off.size == 0 or off.max() <= 1, off.max()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sink", [0.0, -5.0, 50.0, -np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("sink", [0.0, -5.0, 50.0, -np.inf, np.nan])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_a_sink(device, name, sink, dtype):
     x = np.concatenate([special(dtype, 4), numbers((3, 4), dtype)])
+    x[6] /= 2
     assert_right(name, call(name, x, sink=sink), x, sink=sink)
-    long = numbers((2, 33_000), dtype)
-    wide = getattr(softaxis, name)(long.astype(np.longdouble), sink=sink)
-    np.testing.assert_allclose(call(name, long, sink=sink), wide, rtol=25 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("shape", [(37, 10), (5, 300), (3, 2000), (2, 40_000)])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_a_sink_of_rows_in_parts(device, name, dtype):
+    x = numbers((2, 9_000), dtype)
+    for sink, temperature in itertools.product((0.0, 50.0, np.inf, -np.inf), (1.0, 0.5)):
+        wide = x.astype(np.longdouble)
+        expected = getattr(softaxis, name)(wide, sink=sink, temperature=temperature)
+        top = np.maximum(wide.max(-1, keepdims=True) / temperature, sink)
+        low = np.where(np.isfinite(top), np.abs(wide / temperature - top), 0)
+        bound = 8 if name == "log_softmax" else 4 + low
+        assert_close(call(name, x, sink=sink, temperature=temperature), expected, bound)
+
+
+@pytest.mark.parametrize("shape", [(37, 10), (5, 300), (3, 2000), (2, 9_000)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bits_depend_on_the_row_alone(device, shape, dtype):
-    """Not on the batch, on the layout, on the size of the grid or on the order of its threads."""
+    """Not on the batch, on the size of the grid or on the order of its threads."""
     x = numbers(shape, dtype)
     y = call("softmax", x)
     assert np.array_equal(call("softmax", x[1:2]), y[1:2])
-    assert np.array_equal(call("softmax", np.asfortranarray(x)), y)
+    columns = np.asfortranarray(x)
+    z = call("softmax", columns)
+    assert np.array_equal(call("softmax", columns[1:2]), z[1:2])
     shifted = np.empty(x.size + 1, dtype)[1:].reshape(shape)  # not aligned to 16 bytes
     shifted[...] = x
     assert np.array_equal(call("softmax", shifted), y)
     device.most_blocks, device.backwards = 2, True
     assert np.array_equal(call("softmax", x), y)
-    assert np.array_equal(call("softmax", np.asfortranarray(x)), y)
+    assert np.array_equal(call("softmax", columns), z)
 
 
-@pytest.mark.parametrize("length", [10, 40_000])
+@pytest.mark.parametrize("length", [10, 9_000])
 def test_out(device, length):
     x = numbers((3, length), "float32")
     y = call("softmax", x)

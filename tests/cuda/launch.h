@@ -3,13 +3,28 @@
 #define GIVEN                                                                                     \
   x, mask, out, parts, rows, length, inner, count, x_outer, x_length, x_inner, mask_outer,         \
       mask_length, mask_inner, out_outer, out_length, out_inner, temperature, sink, has_sink,      \
-      negated, op
+      negated
 
-extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blocks, int threads, int backwards, ARGUMENTS) {
-  return run_grid(blocks, threads, backwards, [&] {
-    if (kernel == 0) whole(GIVEN);
-    if (kernel == 1) parts_of(GIVEN);
-    if (kernel == 2) merge(GIVEN);
-    if (kernel == 3) finish(GIVEN);
-  });
+static void (*chosen)(ARGUMENTS);
+static void (*with_arguments)(void*);
+static void* closure;
+
+template <class Call>
+static int over_grid(int blocks, int threads, int backwards, Call call) {
+  closure = &call;
+  with_arguments = [](void* one) { (*static_cast<Call*>(one))(); };
+  return run_grid(blocks, threads, backwards, [] { with_arguments(closure); });
+}
+
+extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blocks, int threads,
+                                                             int backwards, int function, int plain,
+                                                             ARGUMENTS) {
+  FUNCTION = function;
+  PLAIN = plain;
+#if IN_PARTS
+  chosen = kernel == 1 ? parts_of : kernel == 2 ? merge : finish;
+#else
+  chosen = whole;
+#endif
+  return over_grid(blocks, threads, backwards, [&] { chosen(GIVEN); });
 }

@@ -13,7 +13,8 @@ import numpy as np
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._cupy import _calls, _kernels
-from softaxis._backends._cupy._calls import LOG_SOFTMAX, LOGMEANEXP, LOGSUMEXP, SOFTMAX, Options
+from softaxis._backends._cupy._calls import Options
+from softaxis._backends._cupy._kernels import LOG_SOFTMAX, LOGMEANEXP, LOGSUMEXP, SOFTMAX
 from softaxis._dtypes import as_held
 from softaxis._libraries._cupy import LIBRARY
 from softaxis.backend import Backend, declined
@@ -159,7 +160,7 @@ def _launched(
 ) -> Any:
     """Launch the kernels and return the result, unless they cannot walk over these arrays."""
     target = y
-    if options.is_reduction:
+    if _kernels.is_reduction(options.function):
         y = cupy.empty(reduced_shape(x.shape, axes, keepdims=True), x.dtype)
         target = cupy.broadcast_to(y, x.shape)
     elif y is None:
@@ -170,6 +171,12 @@ def _launched(
     layout, configuration = found
     parts = cupy.empty(_kernels.numbers_for_parts(configuration, layout.rows), np.float64)
     pointers = (x.data.ptr, 0 if mask is None else mask.data.ptr, y.data.ptr, parts.data.ptr)
-    given = _calls.arguments(layout, configuration, options, *pointers)
-    _kernels.run(configuration, x.itemsize, layout.rows, options.is_reduction, *given)
+    _kernels.run(
+        configuration,
+        x.dtype.name,
+        layout.rows,
+        options.function,
+        options.is_plain(mask is not None),
+        _calls.arguments(layout, configuration, options, *pointers),
+    )
     return y

@@ -11,9 +11,6 @@ from softaxis._backends._cupy._layout import Layout, Numbers, layout_of
 
 Array = Any
 
-SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP = range(4)
-"""Which function, as the kernels number them."""
-
 
 class Options(NamedTuple):
     """What the kernels compute."""
@@ -24,10 +21,9 @@ class Options(NamedTuple):
     temperature: float = 1.0
     sink: float | None = None
 
-    @property
-    def is_reduction(self) -> bool:
-        """Whether one number comes out of a row."""
-        return self.function in (LOGSUMEXP, LOGMEANEXP)
+    def is_plain(self, masked: bool) -> bool:
+        """Whether nothing but the function is asked for."""
+        return not (masked or self.negated) and self.temperature == 1.0 and self.sink is None
 
 
 def plan(
@@ -49,9 +45,8 @@ def plan(
     """
     nowhere = (0,) * len(x.shape)
     strides = [nowhere if a is None else _steps(a) for a in (x, mask, result)]
-    if None in strides:
-        return None
-    layout = layout_of(x.shape, axes, *(one for one in strides if one is not None))
+    known = [one for one in strides if one is not None]
+    layout = layout_of(x.shape, axes, *known) if len(known) == len(strides) else None
     if layout is None:
         return None
     _, stride, between = layout.strides[0]
@@ -80,5 +75,4 @@ def arguments(
         np.float64(sink),
         np.int32(options.sink is not None),
         np.int32(options.negated),
-        np.int32(options.function),
     )

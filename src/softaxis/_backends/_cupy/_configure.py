@@ -1,7 +1,8 @@
 """Configure: how many threads share a row, what each of them holds, and how a grid covers all rows.
 
-What decides the order of a row's sum (`lanes`, `held`) depends on its length and dtype alone; the
-number of rows and their strides decide only where the threads of a row sit.
+What decides the order of a row's sum (`lanes`, `held`) depends on its length, its dtype and on
+whether its elements lie side by side; the number of rows and their distance decide only where the
+threads of a row sit. So a row has the same bits alone and in a batch.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 WARP = 32
-MAX_LANES = 1024
+MAX_THREADS = 512
+"""Threads of a block: 128 registers each, which no kernel exceeds."""
 MAX_BLOCKS = 2**31 - 1
 _THREADS = 128
 """Threads of a block whose rows take a warp or less."""
 _VECTOR = 16
 """Bytes that a thread loads at once."""
+_SECTOR = 32
+"""Bytes that memory hands out at once: what rows side by side have to use up."""
 _MOST_HELD = {2: 16, 4: 16, 8: 8}
 """Elements that a thread holds, at most, by their size in bytes: up to 16 registers."""
 _LARGEST_GROUP = 128
@@ -59,13 +63,15 @@ def configure(
     Configuration
         The launch.
     """
-    lanes, held, reason = _shared(length, itemsize)
+    apart = length > 1 and abs(stride) != 1
+    most = MAX_THREADS * itemsize // _SECTOR if apart else MAX_THREADS
+    lanes, held, reason = _shared(length, itemsize, most)
     parts = -(-length // (lanes * held))
     if parts > 1:
         reason = "a row in parts, each in the registers of a block"
-    beside = rows > 1 and 0 < abs(between) < abs(stride)
+    beside = apart and rows > 1 and 0 < abs(between) < abs(stride)
     if beside:
-        group = min(max(MAX_LANES // lanes, 1), _LARGEST_GROUP)
+        group = min(MAX_THREADS // lanes, _LARGEST_GROUP)
         reason += "; rows side by side"
     else:
         group = max(_THREADS // lanes, 1) if lanes <= WARP else 1
@@ -73,7 +79,7 @@ def configure(
     return Configuration(lanes, held, beside, lanes * group, parts, blocks, reason)
 
 
-def _shared(length: int, itemsize: int) -> tuple[int, int, str]:
+def _shared(length: int, itemsize: int, most_lanes: int) -> tuple[int, int, str]:
     """Return how many threads share a row, what each holds at most, and why."""
     vector, most = _VECTOR // itemsize, _MOST_HELD[itemsize]
     if length <= WARP * vector:
@@ -81,7 +87,8 @@ def _shared(length: int, itemsize: int) -> tuple[int, int, str]:
         return lanes, vector, "a row a warp" if lanes == WARP else "several rows a warp"
     if length <= WARP * most:
         return WARP, _power_of_two(-(-length // WARP)), "a row a warp"
-    return min(_power_of_two(-(-length // most)), MAX_LANES), most, "a row a block"
+    lanes = min(_power_of_two(-(-length // most)), most_lanes)
+    return lanes, most, "a row a warp" if lanes == WARP else "a row a block"
 
 
 def _power_of_two(n: int) -> int:

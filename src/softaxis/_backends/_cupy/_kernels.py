@@ -1,12 +1,13 @@
 """Kernels: the CUDA source in one piece, its compilation, and the launches of a call.
 
 CuPy compiles a configuration when it is first met and keeps it on disk. The headers are put into
-the source, so that what CuPy keeps depends on them too.
+the source, so that what CuPy keeps depends on them too; no header of CUDA is needed.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -15,11 +16,14 @@ import cupy
 from softaxis._backends._cupy._configure import MAX_BLOCKS, WARP, Configuration
 
 SOURCE = "rows.cu"
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP = range(4)
+"""Which function, as the source numbers them."""
 _NUMBERS = 5
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
-_modules: dict[tuple[Any, ...], Any] = {}
+_found: dict[tuple[str, tuple[str, ...]], Any] = {}
 
 
+@cache
 def source(name: str = SOURCE) -> str:
     """Return a file of this folder with its headers put in."""
     text = files(__package__).joinpath(name).read_text(encoding="utf-8")
@@ -27,20 +31,29 @@ def source(name: str = SOURCE) -> str:
     return re.sub(r'#include "([\w.]+)"\n', lambda found: source(found[1]), text)
 
 
-def definitions(configuration: Configuration, itemsize: int) -> tuple[str, ...]:
-    """Return the options that make the source what one configuration needs."""
+def shape_of(configuration: Configuration, dtype: str) -> tuple[str, ...]:
+    """Return the options that say what the threads hold."""
     return (
+        f"-D{dtype.upper()}",
         f"-DLANES={configuration.lanes}",
         f"-DHELD={configuration.held}",
-        f"-DELEMENT={itemsize}",
         f"-DBESIDE={int(configuration.beside)}",
         f"-DMAX_THREADS={configuration.threads}",
+        f"-DIN_PARTS={int(configuration.parts > 1)}",
     )
 
 
-def launches(
-    configuration: Configuration, rows: int, is_reduction: bool
-) -> list[tuple[str, int, int]]:
+def task_of(function: int, plain: bool) -> tuple[str, ...]:
+    """Return the options that say what is computed."""
+    return (f"-DFUNCTION={function}", f"-DPLAIN={int(plain)}")
+
+
+def is_reduction(function: int) -> bool:
+    """Whether one number comes out of a row."""
+    return function in (LOGSUMEXP, LOGMEANEXP)
+
+
+def launches(configuration: Configuration, rows: int, function: int) -> list[tuple[str, int, int]]:
     """Return name, blocks and threads of each kernel of a call, in their order."""
     blocks, threads = configuration.blocks, configuration.threads
     if configuration.parts == 1:
@@ -50,7 +63,7 @@ def launches(
         ("merge", min(rows, MAX_BLOCKS), WARP),
         ("finish", blocks, threads),
     ]
-    return three[:2] if is_reduction else three
+    return three[:2] if is_reduction(function) else three
 
 
 def numbers_for_parts(configuration: Configuration, rows: int) -> int:
@@ -59,14 +72,23 @@ def numbers_for_parts(configuration: Configuration, rows: int) -> int:
 
 
 def run(
-    configuration: Configuration, itemsize: int, rows: int, is_reduction: bool, *arguments: Any
+    configuration: Configuration,
+    dtype: str,
+    rows: int,
+    function: int,
+    plain: bool,
+    arguments: tuple[Any, ...],
 ) -> None:
     """Launch the kernels of a call on the current stream of the current device."""
-    options = definitions(configuration, itemsize)
-    key = (cupy.cuda.runtime.getDevice(), options)
-    module = _modules.get(key)
-    if module is None:
-        module = cupy.RawModule(code=source(), options=("--std=c++17", *options))
-        _modules[key] = module
-    for name, blocks, threads in launches(configuration, rows, is_reduction):
-        module.get_function(name)((blocks,), (threads,), arguments)
+    options = ("--std=c++17", *shape_of(configuration, dtype), *task_of(function, plain))
+    for name, blocks, threads in launches(configuration, rows, function):
+        _kernel(name, options)((blocks,), (threads,), arguments)
+
+
+def _kernel(name: str, options: tuple[str, ...]) -> Any:
+    """Return one kernel, which loads by itself on each device that it runs on."""
+    kernel = _found.get((name, options))
+    if kernel is None:
+        kernel = cupy.RawKernel(source(), name, options=options)
+        _found[name, options] = kernel
+    return kernel

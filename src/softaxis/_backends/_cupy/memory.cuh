@@ -6,25 +6,40 @@
 #pragma once
 
 typedef long long Index;
+#ifdef __CUDACC__
+#define LONG "l"
+#else
+#define LONG "r"
+#endif
 
-#if ELEMENT == 2
-typedef __half Element;
+#if defined(FLOAT16)
+typedef unsigned short Element;  // its bits, so that no header of CUDA is needed
 typedef float Real;
-__device__ inline Real wide(Element x) { return __half2float(x); }
-__device__ inline Element narrow(Real x) { return __float2half_rn(x); }
-#elif ELEMENT == 4
+#ifdef __CUDACC__
+__device__ inline Real wide(Element bits) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+  return x;
+}
+__device__ inline Element narrow(Real x) {
+  Element bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+  return bits;
+}
+#endif
+#elif defined(FLOAT32)
 typedef float Element;
 typedef float Real;
-__device__ inline Real wide(Element x) { return x; }
-__device__ inline Element narrow(Real x) { return x; }
-#else
+#elif defined(FLOAT64)
 typedef double Element;
 typedef double Real;
+#endif
+#if !defined(FLOAT16)
 __device__ inline Real wide(Element x) { return x; }
 __device__ inline Element narrow(Real x) { return x; }
 #endif
 
-constexpr int VECTOR = 16 / ELEMENT;
+constexpr int VECTOR = 16 / sizeof(Element);
 
 struct alignas(16) Vector {
   Element at[VECTOR];
@@ -42,6 +57,6 @@ __device__ inline Index position(int v, int lane) {
   return (static_cast<Index>(v / VECTOR) * LANES + lane) * VECTOR + v % VECTOR;
 }
 
-__device__ inline bool is_aligned(const Element* row, Index stride) {
-  return stride == 1 && reinterpret_cast<unsigned long long>(row) % sizeof(Vector) == 0;
-}
+// Hides a number from the compiler, which would work out all addresses ahead and hold them in
+// registers.
+__device__ inline void hide(Index& n) { asm volatile("" : "+" LONG(n)); }

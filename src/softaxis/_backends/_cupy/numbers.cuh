@@ -12,7 +12,7 @@ __device__ inline double log_of(double x) { return log(x); }
 __device__ inline float log1p_of(float x) { return log1pf(x); }
 __device__ inline double log1p_of(double x) { return log1p(x); }
 
-constexpr int SOFTMAX = 0, LOG_SOFTMAX = 1, LOGSUMEXP = 2, LOGMEANEXP = 3;
+constexpr int SOFTMAX = 0, LOG_SOFTMAX = 1, LOGSUMEXP = 2, LOGMEANEXP = 3;  // what FUNCTION may be
 
 template <class R>
 __device__ R infinity() {
@@ -57,7 +57,7 @@ template <class R>
 struct Normalizer {
   R shift, t;
   R above;        // how far the sink stands above the maximum
-  R denominator;  // (k + rest) exp(-above) + exp(sink - m / t - above)
+  R inverse;      // 1 / ((k + rest) exp(-above) + exp(sink - m / t - above))
   R logarithm;    // log(k + rest + exp(sink - m / t))
   R blank;        // for a row of -inf: NaN, or what a sink leaves of it
   bool is_blank;
@@ -70,7 +70,7 @@ struct Normalizer {
     blank = not_a_number<R>();
     above = R(0);
     if (!has_sink) {
-      denominator = k + row.rest;
+      inverse = R(1) / (k + row.rest);
       logarithm = is_log ? log_sum(k, row.rest) : R(0);
       return;
     }
@@ -79,7 +79,7 @@ struct Normalizer {
     const R gap = sink == low && top == top ? low : sink - top;
     above = gap > R(0) ? gap : R(0);
     const R small = exp_of(gap > R(0) ? -gap : gap);
-    denominator = gap > R(0) ? (k + row.rest) * small + R(1) : (k + row.rest) + small;
+    inverse = R(1) / (gap > R(0) ? (k + row.rest) * small + R(1) : (k + row.rest) + small);
     logarithm = gap > R(0) ? above + log1p_of((k + row.rest) * small)
                            : log_of(k) + log1p_of((row.rest + small) / k);
     if (gap > low) blank = is_log ? low : R(0);
@@ -89,7 +89,7 @@ struct Normalizer {
   __device__ void leave(double* numbers) const {
     numbers[0] = is_blank ? -infinity<double>() : shift;
     numbers[1] = above;
-    numbers[2] = denominator;
+    numbers[2] = inverse;
     numbers[3] = logarithm;
     numbers[4] = blank;
   }
@@ -98,17 +98,16 @@ struct Normalizer {
       : shift(shift_of(static_cast<R>(numbers[0]))),
         t(t_),
         above(static_cast<R>(numbers[1])),
-        denominator(static_cast<R>(numbers[2])),
+        inverse(static_cast<R>(numbers[2])),
         logarithm(static_cast<R>(numbers[3])),
         blank(static_cast<R>(numbers[4])),
         is_blank(numbers[0] == -infinity<double>()) {}
 
-  __device__ R probability(R x) const {
-    return is_blank ? blank : exp_of(cooled(x, shift, t) - above) / denominator;
-  }
-
-  __device__ R log_probability(R x) const {
-    return is_blank ? blank : cooled(x, shift, t) - logarithm;
+  // The probability of x, or its logarithm.
+  __device__ R of(R x) const {
+    if (is_blank) return blank;
+    const R z = cooled(x, shift, t);
+    return FUNCTION == SOFTMAX ? exp_of(z - above) * inverse : z - logarithm;
   }
 };
 

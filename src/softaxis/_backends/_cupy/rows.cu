@@ -2,50 +2,105 @@
 // longer ones.
 //
 // LANES threads hold a row, or a part of one, in HELD registers each. `whole` reads a row once and
-// writes its result once. A row longer than LANES * HELD takes three launches: `parts` reads it and
-// leaves (m, k, rest, live) of each part, `merge` joins the parts of each row in their order, and
-// `finish` reads it once more and writes. Compiled with -DLANES, -DHELD, -DELEMENT (bytes), -DBESIDE (whether
-// neighbouring threads hold different rows) and -DMAX_THREADS.
-#if ELEMENT == 2 && defined(__CUDACC__)
-#include <cuda_fp16.h>
-#endif
+// writes its result once. A row longer than LANES * HELD is read by two kernels: `parts_of` leaves
+// (m, k, rest, live) of each part, `merge` joins the parts of each row, and `finish` reads the row
+// once more and writes.
+//
+// Compiled with -DLANES, -DHELD, -DMAX_THREADS, -DBESIDE (whether neighbouring threads hold
+// neighbouring rows), -DIN_PARTS, -DFUNCTION, -DPLAIN (no mask, no sink, a temperature of 1, x and
+// not -x) and one of -DFLOAT16, -DFLOAT32 and -DFLOAT64.
 #include "memory.cuh"
 #include "team.cuh"
 #include "numbers.cuh"
 
-// What every kernel is given.
+// One block a multiprocessor is enough, or the compiler would rather spill than use more registers.
+#define KERNEL extern "C" __global__ void __launch_bounds__(MAX_THREADS, 1)
+
+// What every kernel is given. A row has `count` parts; `parts` holds what the kernels leave there.
 #define ARGUMENTS                                                                                 \
   const Element *x, const unsigned char *mask, Element *out, double *parts, Index rows,           \
       Index length, Index inner, Index count, Index x_outer, Index x_length, Index x_inner,       \
       Index mask_outer, Index mask_length, Index mask_inner, Index out_outer, Index out_length,   \
-      Index out_inner, double temperature, double sink, int has_sink, int negated, int op
+      Index out_inner, double temperature, double sink, int has_sink, int negated
+#define OF_X Strides{x_outer, x_length, x_inner}
+#define OF_MASK Strides{mask_outer, mask_length, mask_inner}
+#define OF_OUT Strides{out_outer, out_length, out_inner}
 
-// A stretch of a row in the registers of a team: `at` elements from the row's beginning.
+// What is asked for beside the plain function: constants of the compilation where it is plain.
+struct Asked {
+  Real t, sink;
+  bool has_sink, negated;
+};
+
+__device__ inline Asked asked(double temperature, double sink, int has_sink, int negated) {
+  if (PLAIN) return {Real(1), Real(0), false, false};
+  return {static_cast<Real>(temperature), static_cast<Real>(sink), has_sink != 0, negated != 0};
+}
+
+// A row, or a part of one, in memory.
+template <class E>
 struct Stretch {
+  E* first;  // of the row
+  Index stride, at, end;
+
+  __device__ bool is_aligned() const {
+    return stride == 1 && reinterpret_cast<unsigned long long>(first + at) % sizeof(Vector) == 0;
+  }
+};
+
+// The same in the registers of a team.
+struct Held {
   Real value[HELD];
   unsigned live;  // a bit for each register that holds an element the mask leaves in
 
-  __device__ void load(const Element* row, Index stride, const unsigned char* mask,
-                       Index mask_stride, Index at, Index length, int lane, int negated) {
-    const bool aligned = is_aligned(row + at, stride);
+  __device__ void load(Stretch<const Element> x, const unsigned char* mask, Index mask_stride,
+                       int lane, bool negated) {
+    const bool aligned = x.is_aligned();
     live = 0;
 #pragma unroll
     for (int v = 0; v < HELD; v += VECTOR) {
-      const Index first = at + position(v, lane);
+      hide(x.at);
+      const Index first = x.at + position(v, lane);
+      const bool at_once = aligned && first + VECTOR <= x.end;
       Vector chunk;
-      const bool at_once = aligned && first + VECTOR <= length;
-      if (at_once) chunk = *reinterpret_cast<const Vector*>(row + first);
+      if (at_once) {
+        chunk = *reinterpret_cast<const Vector*>(x.first + first);
+      } else {
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i)
+          if (first + i < x.end) chunk.at[i] = x.first[(first + i) * x.stride];
+      }
 #pragma unroll
       for (int i = 0; i < VECTOR; ++i) {
         const Index j = first + i;
-        const bool is_live = j < length && (mask == nullptr || mask[j * mask_stride]);
-        Real y = -infinity<Real>();
-        if (is_live) {
-          y = wide(at_once ? chunk.at[i] : row[j * stride]);
-          if (negated) y = -y;
-          live |= 1u << (v + i);
-        }
-        value[v + i] = y;
+        const bool is_live = j < x.end && (PLAIN || mask == nullptr || mask[j * mask_stride]);
+        const Real y = wide(chunk.at[i]);
+        value[v + i] = !is_live ? -infinity<Real>() : negated ? -y : y;
+        live |= static_cast<unsigned>(is_live) << (v + i);
+      }
+    }
+  }
+
+  __device__ void store(const Normalizer<Real>& by, Stretch<Element> y, int lane) const {
+    const bool aligned = y.is_aligned();
+    const Real masked = FUNCTION == SOFTMAX ? Real(0) : -infinity<Real>();
+#pragma unroll
+    for (int v = 0; v < HELD; v += VECTOR) {
+      hide(y.at);
+      const Index first = y.at + position(v, lane);
+      if (first >= y.end) continue;
+      Vector chunk;
+#pragma unroll
+      for (int i = 0; i < VECTOR; ++i) {
+        const bool is_live = PLAIN || (live >> (v + i) & 1u);
+        chunk.at[i] = narrow(is_live ? by.of(value[v + i]) : masked);
+      }
+      if (aligned && first + VECTOR <= y.end) {
+        *reinterpret_cast<Vector*>(y.first + first) = chunk;
+      } else {
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i)
+          if (first + i < y.end) y.first[(first + i) * y.stride] = chunk.at[i];
       }
     }
   }
@@ -71,114 +126,98 @@ template <>
 struct Pairwise<1> {
   __device__ static Real rest(const Real* value, Real shift, Real t, int& k) {
     const Real z = cooled(*value, shift, t);
-    if (z == Real(0)) {
-      ++k;
-      return Real(0);
-    }
-    return exp_of(z);
+    const bool is_top = z == Real(0);
+    k += is_top;
+    return is_top ? Real(0) : exp_of(z);
   }
 };
 
-__device__ inline Row<Real> row_of(const Stretch& held, Real t, bool counted) {
+// What a team makes of the row, or the part of one, that it holds; every lane has it.
+__device__ inline Row<Real> row_of(const Held& held, Real t) {
   Row<Real> row;
   row.m = combined(held.maximum(), Larger());
   int k = 0;
   const Real rest = Pairwise<HELD>::rest(held.value, shift_of(row.m), t, k);
   row.rest = combined(rest, Sum());
   row.k = static_cast<Real>(combined(k, Sum()));
-  row.live = counted ? static_cast<Real>(combined(__popc(held.live), Sum())) : Real(0);
+  row.live = Real(0);
+  if (FUNCTION == LOGMEANEXP) row.live = static_cast<Real>(combined(__popc(held.live), Sum()));
   return row;
 }
 
-__device__ inline void store(const Stretch& held, const Normalizer<Real>& by, int op, Element* row,
-                             Index stride, Index at, Index length, int lane) {
-  const bool aligned = is_aligned(row + at, stride);
-  const Real masked = op == SOFTMAX ? Real(0) : -infinity<Real>();
-#pragma unroll
-  for (int v = 0; v < HELD; v += VECTOR) {
-    const Index first = at + position(v, lane);
-    if (first >= length) continue;
-    Vector chunk;
-#pragma unroll
-    for (int i = 0; i < VECTOR; ++i) {
-      const Real x = held.value[v + i];
-      const bool is_live = held.live >> (v + i) & 1u;
-      const Real y = op == SOFTMAX ? by.probability(x) : by.log_probability(x);
-      chunk.at[i] = narrow(is_live ? y : masked);
-    }
-    if (aligned && first + VECTOR <= length) {
-      *reinterpret_cast<Vector*>(row + first) = chunk;
-    } else {
-#pragma unroll
-      for (int i = 0; i < VECTOR; ++i)
-        if (first + i < length) row[(first + i) * stride] = chunk.at[i];
-    }
-  }
-}
-
-extern "C" __global__ void __launch_bounds__(MAX_THREADS) whole(ARGUMENTS) {
-  const Strides of_x{x_outer, x_length, x_inner}, of_mask{mask_outer, mask_length, mask_inner},
-      of_out{out_outer, out_length, out_inner};
+#if !IN_PARTS
+KERNEL whole(ARGUMENTS) {
+  const Asked by = asked(temperature, sink, has_sink, negated);
   const int lane = LANE;
-  const Real t = static_cast<Real>(temperature);
   const Index step = static_cast<Index>(gridDim.x) * ROWS_A_BLOCK;
   for (Index first = static_cast<Index>(blockIdx.x) * ROWS_A_BLOCK; first < rows; first += step) {
     const Index r = first + ROW_IN_BLOCK;
     const bool is_row = r < rows;  // the others take part in the shuffles with nothing
-    Stretch held;
-    held.load(x + (is_row ? of_x.row(r, inner) : 0), of_x.length,
-              mask == nullptr ? mask : mask + (is_row ? of_mask.row(r, inner) : 0), of_mask.length,
-              0, is_row ? length : 0, lane, negated);
-    const Row<Real> row = row_of(held, t, op == LOGMEANEXP);
+    const Index of = is_row ? r : 0;
+    Held held;
+    held.load({x + OF_X.row(of, inner), x_length, 0, is_row ? length : 0},
+              mask == nullptr ? mask : mask + OF_MASK.row(of, inner), mask_length, lane,
+              by.negated);
+    const Row<Real> row = row_of(held, by.t);
     if (!is_row) continue;
-    Element* target = out + of_out.row(r, inner);
-    if (op >= LOGSUMEXP) {
-      if (lane == 0) *target = narrow(reduced(row, op == LOGMEANEXP));
+    Element* target = out + OF_OUT.row(r, inner);
+    if (FUNCTION >= LOGSUMEXP) {
+      if (lane == 0) *target = narrow(reduced(row, FUNCTION == LOGMEANEXP));
     } else {
-      const Normalizer<Real> by(row, t, has_sink, static_cast<Real>(sink), op == LOG_SOFTMAX);
-      store(held, by, op, target, of_out.length, 0, length, lane);
+      const Normalizer<Real> n(row, by.t, by.has_sink, by.sink, FUNCTION == LOG_SOFTMAX);
+      held.store(n, {target, out_length, 0, length}, lane);
     }
   }
 }
 
+#else
 // What is left of a row, or of a part of one, in float64. The rows lie before the parts.
 constexpr int NUMBERS = 5;
 
-// `count` parts a row; part p begins at p * LANES * HELD. Neighbouring rows stay neighbours.
-#define FOR_EACH_PART                                                                              \
-  const Strides of_x{x_outer, x_length, x_inner}, of_mask{mask_outer, mask_length, mask_inner};   \
-  const int lane = LANE;                                                                           \
-  const Real t = static_cast<Real>(temperature);                                                   \
-  const Index groups = (rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;                                   \
-  for (Index g = blockIdx.x; g < groups * count; g += gridDim.x) {                                 \
-    const Index r = g / count * ROWS_A_BLOCK + ROW_IN_BLOCK, p = g % count;                        \
-    const bool is_row = r < rows;                                                                  \
-    const Index at = p * LANES * HELD;                                                             \
-    const Index end = at + LANES * HELD < length ? at + LANES * HELD : length;                     \
-    Stretch held;                                                                                  \
-    held.load(x + (is_row ? of_x.row(r, inner) : 0), of_x.length,                                  \
-              mask == nullptr ? mask : mask + (is_row ? of_mask.row(r, inner) : 0),                \
-              of_mask.length, at, is_row ? end : 0, lane, negated);
+// Part p of row r, and of the rows beside it; a block takes group g of the parts.
+struct Part {
+  Index r, p, at, end;
+  bool is_row;
 
-extern "C" __global__ void __launch_bounds__(MAX_THREADS) parts_of(ARGUMENTS) {
-  FOR_EACH_PART
-    const Row<Real> row = row_of(held, t, true);
-    if (is_row && lane == 0) {
-      double* part = parts + NUMBERS * (rows + r * count + p);
-      part[0] = row.m;
-      part[1] = row.k;
-      part[2] = row.rest;
-      part[3] = row.live;
-    }
+  __device__ Part(Index g, Index rows, Index count, Index length)
+      : r(g / count * ROWS_A_BLOCK + ROW_IN_BLOCK), p(g % count), at(p * LANES * HELD) {
+    is_row = r < rows;
+    end = !is_row ? 0 : at + LANES * HELD < length ? at + LANES * HELD : length;
+    if (!is_row) r = 0;
+  }
+};
+
+KERNEL parts_of(ARGUMENTS) {
+  const Asked by = asked(temperature, sink, has_sink, negated);
+  const Index groups = (rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK * count;
+  for (Index g = blockIdx.x; g < groups; g += gridDim.x) {
+    const Part part(g, rows, count, length);
+    Held held;
+    held.load({x + OF_X.row(part.r, inner), x_length, part.at, part.end},
+              mask == nullptr ? mask : mask + OF_MASK.row(part.r, inner), mask_length, LANE,
+              by.negated);
+    const Row<Real> row = row_of(held, by.t);
+    if (!part.is_row || LANE != 0) continue;
+    double* left = parts + NUMBERS * (rows + part.r * count + part.p);
+    left[0] = row.m;
+    left[1] = row.k;
+    left[2] = row.rest;
+    left[3] = row.live;
   }
 }
 
-extern "C" __global__ void __launch_bounds__(MAX_THREADS) finish(ARGUMENTS) {
-  const Strides of_out{out_outer, out_length, out_inner};
-  FOR_EACH_PART
-    if (!is_row) continue;
-    const Normalizer<Real> by(parts + NUMBERS * r, t);
-    store(held, by, op, out + of_out.row(r, inner), of_out.length, at, end, lane);
+KERNEL finish(ARGUMENTS) {
+  const Asked by = asked(temperature, sink, has_sink, negated);
+  const Index groups = (rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK * count;
+  for (Index g = blockIdx.x; g < groups; g += gridDim.x) {
+    const Part part(g, rows, count, length);
+    if (!part.is_row) continue;
+    Held held;
+    held.load({x + OF_X.row(part.r, inner), x_length, part.at, part.end},
+              mask == nullptr ? mask : mask + OF_MASK.row(part.r, inner), mask_length, LANE,
+              by.negated);
+    const Normalizer<Real> n(parts + NUMBERS * part.r, by.t);
+    held.store(n, {out + OF_OUT.row(part.r, inner), out_length, part.at, part.end}, LANE);
   }
 }
 
@@ -194,9 +233,9 @@ __device__ double over_warp(double v, Op op) {
 }
 
 extern "C" __global__ void __launch_bounds__(MERGERS) merge(ARGUMENTS) {
-  const Strides of_out{out_outer, out_length, out_inner};
+  const Asked by = asked(temperature, sink, has_sink, negated);
   const int lane = threadIdx.x;
-  const double t = static_cast<Real>(temperature);
+  const double t = by.t;
   for (Index r = blockIdx.x; r < rows; r += gridDim.x) {
     const double* part = parts + NUMBERS * (rows + r * count);
     Row<double> row{-infinity<double>(), 0.0, 0.0, 0.0};
@@ -204,19 +243,23 @@ extern "C" __global__ void __launch_bounds__(MERGERS) merge(ARGUMENTS) {
     row.m = over_warp(row.m, Larger());
     const double shift = shift_of(row.m);
     for (Index p = lane; p < count; p += MERGERS) {
-      const double z = cooled(part[NUMBERS * p], shift, t), e = exp_of(z);
-      if (z == 0.0) row.k += part[NUMBERS * p + 1];
-      row.rest += z == 0.0 ? part[NUMBERS * p + 2] : (part[NUMBERS * p + 1] + part[NUMBERS * p + 2]) * e;
-      row.live += part[NUMBERS * p + 3];
+      const double* left = part + NUMBERS * p;
+      const double z = cooled(left[0], shift, t);
+      row.k += z == 0.0 ? left[1] : 0.0;
+      row.rest += z == 0.0 ? left[2] : (left[1] + left[2]) * exp_of(z);
+      row.live += left[3];
     }
     row.k = over_warp(row.k, Sum());
     row.rest = over_warp(row.rest, Sum());
     row.live = over_warp(row.live, Sum());
     if (lane != 0) continue;
-    if (op >= LOGSUMEXP) {
-      out[of_out.row(r, inner)] = narrow(static_cast<Real>(reduced(row, op == LOGMEANEXP)));
+    if (FUNCTION >= LOGSUMEXP) {
+      const double y = reduced(row, FUNCTION == LOGMEANEXP);
+      out[OF_OUT.row(r, inner)] = narrow(static_cast<Real>(y));
     } else {
-      Normalizer<double>(row, t, has_sink, sink, op == LOG_SOFTMAX).leave(parts + NUMBERS * r);
+      const double s = by.sink;
+      Normalizer<double>(row, t, by.has_sink, s, FUNCTION == LOG_SOFTMAX).leave(parts + NUMBERS * r);
     }
   }
 }
+#endif

@@ -3,7 +3,7 @@
 // A row is shared by lane 0..LANES-1, a power of two. `combined` is a butterfly over the lanes,
 // lane ^ 1, lane ^ 2, lane ^ 4, ..., by warp shuffles where the lanes of a row are neighbours
 // (BESIDE = 0) and through shared memory where neighbours hold different rows (BESIDE = 1). Both
-// add in the same order, so that the bits of a row depend on its length and dtype alone.
+// add in the same order, so that the bits of a row do not depend on the rows beside it.
 #pragma once
 
 #if BESIDE
