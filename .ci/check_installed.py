@@ -13,6 +13,7 @@ from pathlib import Path
 
 import softaxis
 
+CUDA = ("rows.cu", "memory.cuh", "numbers.cuh", "team.cuh")
 ARRAY_LIBRARIES = ("numpy", "torch", "jax", "cupy", "dask")
 
 
@@ -25,7 +26,9 @@ def bare():
         for entry in entry_points(group=f"softaxis.backends.{package}"):
             assert entry.value == f"softaxis._backends.{entry.name}:backend"
         assert package in entry_points(group=f"softaxis.backends.{package}").names
-    assert "softaxis/_backends/_numba/_entries.py" in map(str, files("softaxis"))
+    installed = {str(path).rpartition("/_backends/")[2] for path in files("softaxis")}
+    assert "_numba/_entries.py" in installed
+    assert {f"_cupy/{name}" for name in CUDA} <= installed
     try:
         softaxis.softmax([1.0, 2.0, 3.0])
     except ImportError as error:

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from softaxis._backends import cupy as cupy_backend
 from softaxis._backends._cupy import _kernels
+from softaxis.backend import Backend
+from softaxis.testing._known_arrays import NumPyArrays
 
 KERNELS = ("whole", "parts_of", "merge", "finish")
 LAYER = Path(__file__).parent / "cuda"
@@ -36,11 +39,11 @@ LIKE_CUPY = SimpleNamespace(
     ascontiguousarray=lambda x: np.array(x, order="C", subok=True),
     broadcast_to=functools.partial(np.broadcast_to, subok=True),
     may_share_memory=np.may_share_memory,
-    cuda=SimpleNamespace(runtime=SimpleNamespace(getDevice=lambda: 0)),
+    cuda=SimpleNamespace(runtime=SimpleNamespace(getDevice=lambda: 0, is_hip=False)),
 )
 
 
-FLAGS = "-std=c++17 -O1 -shared -fPIC -w -fvisibility=hidden -x c++ -".split()
+FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fvisibility=hidden", "-x", "c++", "-")
 
 
 @functools.cache
@@ -72,6 +75,7 @@ class Device:
         self.most_blocks = 2**31
         self.backwards = False
         self.ran = []
+        self.lock = threading.Lock()  # the fibers are those of one thread
 
     def run(self, configuration, dtype, rows, function, plain, arguments):
         self.ran.append(configuration)
@@ -79,7 +83,8 @@ class Device:
         given = [argument(value) for value in arguments]
         for name, blocks, threads in _kernels.launches(configuration, rows, function):
             head = (KERNELS.index(name), min(blocks, self.most_blocks), threads)
-            apart = launch(*head, int(self.backwards), function, int(plain), *given)
+            with self.lock:
+                apart = launch(*head, int(self.backwards), function, int(plain), *given)
             assert apart == 0, "the threads of a block stopped at different places"
 
     def installed(self, monkeypatch):
@@ -92,3 +97,34 @@ class Device:
 def host(x):
     """View a NumPy array as the backend's; None stays None."""
     return None if x is None else np.asarray(x).view(HostArray)
+
+
+class HostArrays(NumPyArrays):
+    """NumPy's, for the conformance kit: every third of its calls."""
+
+    share = 3
+
+
+ARRAYS = HostArrays()
+
+
+def backend_of_host_arrays():
+    """Make a backend of NumPy arrays that has the functions of the cupy backend."""
+    made = Backend("cuda_on_cpu", types=(np.ndarray,), arrays="cuda_on_cpu:ARRAYS")
+    for name, record in cupy_backend.backend.functions.items():
+        capability = record.capability._replace(devices=None)
+        made.implements(name=name, **capability._asdict())(_taking_host_arrays(record.function))
+    return made
+
+
+def _taking_host_arrays(function):
+    @functools.wraps(function)
+    def call(*arrays, **keywords):
+        viewed = {k: host(v) if isinstance(v, np.ndarray) else v for k, v in keywords.items()}
+        result = function(*map(host, arrays), **viewed)
+        if result is NotImplemented or isinstance(result, tuple):
+            return result
+        out = keywords.get("out")
+        return out if out is not None and result is viewed["out"] else result.view(np.ndarray)
+
+    return call

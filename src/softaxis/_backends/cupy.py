@@ -144,6 +144,8 @@ def _filled(
     """Return the result, in `y` where that is given; the reduced axes of a sum have length 1."""
     if x.size == 0 or axes == ():
         return declined("takes rows that are not empty, along at least one axis")
+    if cupy.cuda.runtime.is_hip:
+        return declined("takes GPUs of NVIDIA")
     device = cupy.cuda.runtime.getDevice()
     if any(a is not None and a.data.device_id != device for a in (x, where, y)):
         return declined("takes arrays of the current device")
