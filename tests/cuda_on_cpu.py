@@ -1,4 +1,4 @@
-"""The cupy backend on a CPU: its own Python, its kernels compiled by g++, NumPy arrays as CuPy's."""
+"""The cupy backend on a CPU: its Python, its kernels compiled by g++, NumPy arrays as CuPy's."""
 
 import ctypes
 import functools
