@@ -33,6 +33,7 @@ def pytest_configure(config):
     )
     config.addinivalue_line("markers", "only(kind): the test is about libraries of this kind")
     config.addinivalue_line("markers", "needs_package(name): a package to compare with")
+    config.addinivalue_line("markers", "needs_device: the library has to find its device")
     config.addinivalue_line(
         "markers", "needs_program(name, reason): what must be on the PATH, and what to say if not"
     )
@@ -95,6 +96,9 @@ def lacking(item):
     for mark in item.iter_markers("needs_program"):
         if shutil.which(mark.args[0]) is None:
             return f"NOT RUN: {mark.args[1]}"
+    if item.get_closest_marker("needs_device") is not None:
+        found = (one.lacks("computing") for one in item.config.stash[VARIANTS])
+        return next((reason for reason in found if reason is not None), None)
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     library = parameters.get("xp")
     if library is None:

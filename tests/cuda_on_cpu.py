@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import hashlib
 import subprocess
 import tempfile
 import threading
@@ -17,7 +18,6 @@ from softaxis.testing._known_arrays import NumPyArrays
 
 KERNELS = ("whole", "parts_of", "merge", "finish")
 LAYER = Path(__file__).parent / "cuda"
-FOLDER = tempfile.TemporaryDirectory(prefix="softaxis-kernels-")
 
 
 class HostArray(np.ndarray):
@@ -47,15 +47,21 @@ FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fvisibility=hidden", "
 
 
 @functools.cache
-def compiled(definitions):
-    """Compile the kernels for one configuration; return their launcher.
+def compiled(definitions, folder):
+    """Compile the kernels for one configuration, unless the folder has them; return their launcher.
 
     Hidden, so that one such library does not take the static buffers of another for its own.
     """
-    text = '#include "cpu.h"\n' + _kernels.source() + '#include "launch.h"\n'
-    library = Path(FOLDER.name) / f"kernels{len(list(Path(FOLDER.name).iterdir()))}.so"
-    command = ["g++", f"-I{LAYER}", *definitions, *FLAGS, "-o", str(library)]
-    subprocess.run(command, input=text, text=True, check=True)
+    cpu, launch = ((LAYER / name).read_text() for name in ("cpu.h", "launch.h"))
+    text = cpu + _kernels.source() + launch
+    key = hashlib.sha256(repr((text, definitions, FLAGS)).encode()).hexdigest()
+    library = folder / f"{key[:20]}.so"
+    if not library.exists():  # another process may compile it at the same time
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            made = Path(own) / library.name
+            command = ["g++", *definitions, *FLAGS, "-o", str(made)]
+            subprocess.run(command, input=text, text=True, check=True)
+            made.replace(library)
     return ctypes.CDLL(str(library)).launch
 
 
@@ -68,10 +74,11 @@ class Device:
     """What runs the launches of a call, and may run them otherwise than a GPU would.
 
     `most_blocks` makes a grid smaller than the rows ask for; `backwards` runs threads and blocks in
-    the opposite order. `ran` holds the configurations that ran.
+    the opposite order. `ran` holds the configurations that ran. What is compiled is kept in `folder`.
     """
 
-    def __init__(self):
+    def __init__(self, folder):
+        self.folder = folder
         self.most_blocks = 2**31
         self.backwards = False
         self.ran = []
@@ -79,7 +86,7 @@ class Device:
 
     def run(self, configuration, dtype, rows, function, plain, arguments):
         self.ran.append(configuration)
-        launch = compiled(_kernels.shape_of(configuration, dtype))
+        launch = compiled(_kernels.shape_of(configuration, dtype), self.folder)
         given = [argument(value) for value in arguments]
         for name, blocks, threads in _kernels.launches(configuration, rows, function):
             head = (KERNELS.index(name), min(blocks, self.most_blocks), threads)

@@ -12,6 +12,7 @@ SUBJECTS = {
     "torch": ("torch", ["torch", "default"]),
     "jax": ("jax", ["jax"]),
     "dask": ("dask", ["dask", "default"]),
+    "cupy": ("cupy", ["cupy", "default"]),
     "ndonnx": ("ndonnx", ["default"]),
 }
 
@@ -27,6 +28,7 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize(("backend", "package", "function"), cases)
 
 
+@pytest.mark.needs_device
 def test_the_promises_are_kept(backend, package, function):
     report = check(backend, library=package, functions=[function])
     assert report.passed, "\n".join(f"{one.reason}\n{one.code}" for one in report.failures)

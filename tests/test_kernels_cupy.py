@@ -21,8 +21,8 @@ REDUCTIONS = ("logsumexp", "logmeanexp")
 
 
 @pytest.fixture
-def device(monkeypatch):
-    return Device().installed(monkeypatch)
+def device(monkeypatch, pytestconfig):
+    return Device(pytestconfig.cache.mkdir("cuda-on-cpu")).installed(monkeypatch)
 
 
 def call(name, x, axis=-1, **options):
