@@ -74,7 +74,7 @@ class Device:
     """What runs the launches of a call, and may run them otherwise than a GPU would.
 
     `most_blocks` makes a grid smaller than the rows ask for; `backwards` runs threads and blocks in
-    the opposite order. `ran` holds the configurations that ran. What is compiled is kept in `folder`.
+    the opposite order. `ran` holds the configurations that ran; `folder` keeps what is compiled.
     """
 
     def __init__(self, folder):
