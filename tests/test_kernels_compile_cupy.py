@@ -15,8 +15,8 @@ nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc")
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 SIZES = {"float16": 2, "float32": 4, "float64": 8}
 LENGTHS = (10, 300, 2000, 100_003)  # several rows a warp, a row a warp, a row a block, in parts
-TASKS = [*itertools.product(range(4), (True, False))]
-SHARE = {"sm_80": (0, 3), "sm_90": (0, 2, 3, 4, 6, 7), "sm_100": (0, 3)}
+TASKS = [*itertools.product(range(6), (True, False))]
+SHARE = {"sm_80": (0, 11), "sm_90": (0, 3, 4, 7, 8, 11), "sm_100": (0, 11)}
 """Which of the tasks are compiled without --all-cases."""
 
 

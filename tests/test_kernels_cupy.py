@@ -210,7 +210,7 @@ def test_a_temperature(device, name, temperature, length, dtype):
     assert_close(actual, wide, bound)
 
 
-def assert_close(actual, wide, bound):
+def assert_close(actual, wide, bound, scale=None):
     """Compare with what is known in a wider dtype; infinities and NaN have to agree."""
     info = np.finfo(actual.dtype)
     finite = np.isfinite(wide)
@@ -218,7 +218,8 @@ def assert_close(actual, wide, bound):
     np.testing.assert_array_equal(actual[~finite], wide[~finite].astype(actual.dtype))
     actual, wide = actual[finite], wide[finite]
     allowed = np.broadcast_to(bound, finite.shape)[finite] * float(info.eps)
-    allowed = allowed * np.maximum(np.abs(wide), float(info.smallest_normal))
+    scale = np.abs(wide) if scale is None else np.broadcast_to(scale, finite.shape)[finite]
+    allowed = allowed * np.maximum(scale, float(info.smallest_normal))
     off = np.abs(actual - wide) / allowed
     assert off.size == 0 or off.max() <= 1, off.max()
 
@@ -261,6 +262,51 @@ def test_bits_depend_on_the_row_alone(device, shape, dtype):
     device.most_blocks, device.backwards = 2, True
     assert np.array_equal(call("softmax", x), y)
     assert np.array_equal(call("softmax", columns), z)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(4, 10), (4, 700), (4, 9_000)])
+@pytest.mark.parametrize("axis", [0, 1], ids=["columns", "rows"])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_a_loss_and_its_gradient(device, dtype, shape, axis, reduction):
+    """Of a right class, of one to ignore, of none, and of one that is masked."""
+    x = numbers(shape, dtype)
+    labels = np.array([5, -1, 3, 2])
+    kept = np.ones(x.shape, bool)
+    kept[3, 2], kept[2, 4] = False, False
+    x[2, 4] = np.nan
+    options = {"ignore_index": -1, "reduction": reduction}
+    if axis == 0:
+        x, kept = x.T.copy(), kept.T.copy()
+    for where in (None, kept):
+        wide = softaxis.cross_entropy_and_grad(
+            x.astype(np.longdouble), labels, axis=axis, where=where, **options
+        )
+        given = (host(x), host(labels))
+        loss, grad = backend.cross_entropy_and_grad(*given, axis=axis, where=host(where), **options)
+        assert_close(np.asarray(loss), np.asarray(wide[0]), 8)
+        largest = np.max(np.nan_to_num(np.abs(wide[1])), axis=axis, keepdims=True)
+        assert_close(np.asarray(grad), wide[1], 8, scale=largest)
+        alone = backend.cross_entropy(*given, axis=axis, where=host(where), **options)
+        assert np.array_equal(alone, loss, equal_nan=True)
+    loss = backend.cross_entropy(host(x), host(np.array([0, 10**6, -2, 1])), axis=axis)
+    assert list(np.isnan(loss)) == [False, True, True, False]
+
+
+def test_more_elements_than_32_bits_count(device, tmp_path):
+    """The elements of a row, the rows and the results lie further apart than 2**31 elements."""
+    apart, count = 2**31 + 4, 3
+    far = np.memmap(tmp_path / "far", "float16", mode="w+", shape=(count * apart,))  # mostly holes
+    x = numbers((count, 50), "float16")
+    along = np.lib.stride_tricks.as_strided(far, (count, 50), (apart * 2, 2))
+    along[...] = x
+    y = call("softmax", x)
+    assert np.array_equal(call("softmax", along), y)
+    assert np.array_equal(call("softmax", along.T, 1), call("softmax", x.T, 1))
+    assert np.array_equal(call("softmax", along.T, 0).T, y)
+    call("softmax", x, out=along)
+    assert np.array_equal(along, y)
+    (tmp_path / "far").unlink()
 
 
 @pytest.mark.parametrize("length", [10, 9_000])

@@ -3,7 +3,7 @@
 #define GIVEN                                                                                     \
   x, mask, out, parts, rows, length, inner, count, x_outer, x_length, x_inner, mask_outer,         \
       mask_length, mask_inner, out_outer, out_length, out_inner, temperature, sink, has_sink,      \
-      negated
+      negated, labels, ignored, ignores, divisor, counted, losses
 
 static void (*chosen)(ARGUMENTS);
 static void (*with_arguments)(void*);

@@ -13,9 +13,16 @@ import numpy as np
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._cupy import _calls, _kernels
-from softaxis._backends._cupy._calls import Options
-from softaxis._backends._cupy._kernels import LOG_SOFTMAX, LOGMEANEXP, LOGSUMEXP, SOFTMAX
-from softaxis._dtypes import as_held
+from softaxis._backends._cupy._calls import Labels, Options
+from softaxis._backends._cupy._kernels import (
+    CROSS_ENTROPY,
+    CROSS_ENTROPY_AND_GRAD,
+    LOG_SOFTMAX,
+    LOGMEANEXP,
+    LOGSUMEXP,
+    SOFTMAX,
+)
+from softaxis._dtypes import as_held, as_integral
 from softaxis._libraries._cupy import LIBRARY
 from softaxis.backend import Backend, declined
 
@@ -94,6 +101,36 @@ def logmeanexp(
     return _reduced(x, axis, where, keepdims, None, Options(LOGMEANEXP))
 
 
+@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+def cross_entropy(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    axis: Axis,
+    where: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "none",
+) -> Any:
+    """log(k) + log1p(rest / k) - z of the right class."""
+    return _loss(CROSS_ENTROPY, logits, labels, axis, where, ignore_index, reduction)
+
+
+@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+def cross_entropy_and_grad(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    axis: Axis,
+    where: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "none",
+) -> Any:
+    """The same, and p - [c is the right class]."""
+    return _loss(CROSS_ENTROPY_AND_GRAD, logits, labels, axis, where, ignore_index, reduction)
+
+
 def _normalized(
     x: Array,
     axis: Axis,
@@ -138,8 +175,47 @@ def _reduced(
     return out
 
 
+def _loss(
+    function: int,
+    logits: Array,
+    labels: Array,
+    axis: Axis,
+    where: Array | None,
+    ignore_index: int | None,
+    reduction: str,
+) -> Any:
+    if labels.dtype.kind not in "iu":
+        return declined("takes integer labels")
+    working = np.promote_types(logits.dtype, np.float32)
+    ignored = None
+    if ignore_index is not None:
+        ignored = as_integral(ignore_index, labels.dtype, labels, LIBRARY.xp)
+    order = cupy.ascontiguousarray(labels.astype(np.int64, copy=False))
+    divisor, counted = 1.0, None
+    if reduction == "mean":
+        divisor = float(labels.size)
+        if ignored is not None:
+            counted = cupy.maximum(cupy.sum(order != ignored), 1).astype(np.float64)
+    losses = cupy.empty(labels.shape, working)
+    given = Labels(order, ignored, divisor, counted, losses)
+    grad = _filled(logits, as_tuple(axis), where, None, Options(function), given)
+    if grad is NotImplemented:
+        return grad
+    if reduction != "none":
+        losses = cupy.sum(losses)
+    if reduction == "mean":
+        losses = losses / (divisor if counted is None else counted.astype(working))
+    losses = losses.astype(logits.dtype, copy=False)
+    return losses if function == CROSS_ENTROPY else (losses, grad)
+
+
 def _filled(
-    x: Array, axes: tuple[int, ...], where: Array | None, y: Array | None, options: Options
+    x: Array,
+    axes: tuple[int, ...],
+    where: Array | None,
+    y: Array | None,
+    options: Options,
+    labels: Labels | None = None,
 ) -> Any:
     """Return the result, in `y` where that is given; the reduced axes of a sum have length 1."""
     if x.size == 0 or axes == ():
@@ -147,38 +223,47 @@ def _filled(
     if cupy.cuda.runtime.is_hip:
         return declined("takes GPUs of NVIDIA")
     device = cupy.cuda.runtime.getDevice()
-    if any(a is not None and a.data.device_id != device for a in (x, where, y)):
+    given = (x, where, y, None if labels is None else labels.labels)
+    if any(a is not None and a.data.device_id != device for a in given):
         return declined("takes arrays of the current device")
     mask = None if where is None else cupy.broadcast_to(where, x.shape)
-    found = _launched(x, mask, y, axes, options)
+    found = _launched(x, mask, y, axes, options, labels)
     if found is NotImplemented:  # copies have one distance between elements, a fresh result too
         mask = None if mask is None else cupy.ascontiguousarray(mask)
-        found = _launched(cupy.ascontiguousarray(x), mask, None, axes, options)
+        found = _launched(cupy.ascontiguousarray(x), mask, None, axes, options, labels)
     return declined("takes neighbouring axes") if found is NotImplemented else found
 
 
 def _launched(
-    x: Array, mask: Array | None, y: Array | None, axes: tuple[int, ...], options: Options
+    x: Array,
+    mask: Array | None,
+    y: Array | None,
+    axes: tuple[int, ...],
+    options: Options,
+    labels: Labels | None,
 ) -> Any:
-    """Launch the kernels and return the result, unless they cannot walk over these arrays."""
+    """Launch the kernels and return the result, unless they cannot walk over these arrays.
+
+    The losses of labels are no such result.
+    """
+    function = options.function
     target = y
-    if _kernels.is_reduction(options.function):
+    if function in (LOGSUMEXP, LOGMEANEXP):
         y = cupy.empty(reduced_shape(x.shape, axes, keepdims=True), x.dtype)
         target = cupy.broadcast_to(y, x.shape)
-    elif y is None:
+    elif y is None and function != CROSS_ENTROPY:
         target = y = cupy.empty_like(x)
     found = _calls.plan(x, mask, target, axes)
     if found is None:
         return NotImplemented
     layout, configuration = found
     parts = cupy.empty(_kernels.numbers_for_parts(configuration, layout.rows), np.float64)
-    pointers = (x.data.ptr, 0 if mask is None else mask.data.ptr, y.data.ptr, parts.data.ptr)
     _kernels.run(
         configuration,
         x.dtype.name,
         layout.rows,
-        options.function,
+        function,
         options.is_plain(mask is not None),
-        _calls.arguments(layout, configuration, options, *pointers),
+        _calls.arguments(layout, configuration, options, labels, x, mask, y, parts),
     )
     return y

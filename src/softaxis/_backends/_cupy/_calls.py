@@ -26,15 +26,28 @@ class Options(NamedTuple):
         return not (masked or self.negated) and self.temperature == 1.0 and self.sink is None
 
 
+class Labels(NamedTuple):
+    """What a loss is made of, beside the logits."""
+
+    labels: Array
+    """int64, in the order of the rows."""
+    ignored: int | None
+    divisor: float
+    """What the gradient is divided by, unless `counted` holds it."""
+    counted: Array | None
+    losses: Array
+    """What is written: a number for each row, in the dtype of computation."""
+
+
 def plan(
-    x: Array, mask: Array | None, result: Array, axes: Numbers
+    x: Array, mask: Array | None, result: Array | None, axes: Numbers
 ) -> tuple[Layout, Configuration] | None:
     """Return how to walk over arrays of one shape; None where the kernels cannot.
 
     Parameters
     ----------
     x, mask, result : array
-        What has a shape, nowhere 0, an itemsize, and strides in bytes. The mask may be None.
+        What has a shape, nowhere 0, an itemsize, and strides in bytes. The last two may be None.
     axes : tuple of int
         The axes of a row.
 
@@ -62,17 +75,39 @@ def _steps(a: Array) -> Numbers | None:
 
 
 def arguments(
-    layout: Layout, configuration: Configuration, options: Options, *pointers: int
+    layout: Layout,
+    configuration: Configuration,
+    options: Options,
+    labels: Labels | None,
+    *arrays: Array | None,
 ) -> tuple[Any, ...]:
-    """Return the arguments of the kernels; the pointers are input, mask (or 0), result, parts."""
+    """Return the arguments of the kernels; the arrays are input, mask, result and parts."""
     sizes = (layout.rows, layout.length, layout.inner, configuration.parts)
     strides = (step for one in layout.strides for step in one)
     sink = 0.0 if options.sink is None else options.sink
     return (
-        *map(np.uint64, pointers),
+        *map(_pointer, arrays),
         *map(np.int64, (*sizes, *strides)),
         np.float64(options.temperature),
         np.float64(sink),
         np.int32(options.sink is not None),
         np.int32(options.negated),
+        *_of_labels(labels),
     )
+
+
+def _of_labels(given: Labels | None) -> tuple[Any, ...]:
+    if given is None:
+        given = Labels(None, None, 1.0, None, None)
+    return (
+        _pointer(given.labels),
+        np.int64(given.ignored or 0),
+        np.int32(given.ignored is not None),
+        np.float64(given.divisor),
+        _pointer(given.counted),
+        _pointer(given.losses),
+    )
+
+
+def _pointer(a: Array | None) -> np.uint64:
+    return np.uint64(0 if a is None else a.data.ptr)

@@ -16,7 +16,7 @@ import cupy
 from softaxis._backends._cupy._configure import MAX_BLOCKS, WARP, Configuration
 
 SOURCE = "rows.cu"
-SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP = range(4)
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY, CROSS_ENTROPY_AND_GRAD = range(6)
 """Which function, as the source numbers them."""
 _NUMBERS = 5
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
@@ -50,7 +50,7 @@ def task_of(function: int, plain: bool) -> tuple[str, ...]:
 
 def is_reduction(function: int) -> bool:
     """Whether one number comes out of a row."""
-    return function in (LOGSUMEXP, LOGMEANEXP)
+    return function in (LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY)
 
 
 def launches(configuration: Configuration, rows: int, function: int) -> list[tuple[str, int, int]]:

@@ -12,7 +12,9 @@ __device__ inline double log_of(double x) { return log(x); }
 __device__ inline float log1p_of(float x) { return log1pf(x); }
 __device__ inline double log1p_of(double x) { return log1p(x); }
 
-constexpr int SOFTMAX = 0, LOG_SOFTMAX = 1, LOGSUMEXP = 2, LOGMEANEXP = 3;  // what FUNCTION may be
+// What FUNCTION may be.
+constexpr int SOFTMAX = 0, LOG_SOFTMAX = 1, LOGSUMEXP = 2, LOGMEANEXP = 3, CROSS_ENTROPY = 4,
+              CROSS_ENTROPY_AND_GRAD = 5;
 
 template <class R>
 __device__ R infinity() {
@@ -103,8 +105,8 @@ struct Normalizer {
         blank(static_cast<R>(numbers[4])),
         is_blank(numbers[0] == -infinity<double>()) {}
 
-  // The probability of x, or its logarithm.
-  __device__ R of(R x) const {
+  // The probability of x, or its logarithm; its position does not matter.
+  __device__ R of(R x, Index) const {
     if (is_blank) return blank;
     const R z = cooled(x, shift, t);
     return FUNCTION == SOFTMAX ? exp_of(z - above) * inverse : z - logarithm;
@@ -119,3 +121,36 @@ __device__ R reduced(const Row<R>& row, bool is_mean) {
   const R share = is_mean ? row.k / row.live : row.k;
   return row.m + (log_of(share) + log1p_of(row.rest / row.k));
 }
+
+// cross_entropy of the class whose logit is x: log(k) + log1p(rest / k) - z, no term of it negative.
+template <class R>
+__device__ R loss_of(const Row<R>& row, R x) {
+  return log_sum(row.k == R(0) ? R(1) : row.k, row.rest) - (x - shift_of(row.m));
+}
+
+// The derivative of that in each logit, times `scale`: p, and p - 1 of the right class, where 1 - p
+// is summed from the other classes if it is the largest.
+template <class R>
+struct Slope {
+  R shift, k, rest, inverse, scale;
+  Index y;  // the right class; -1 for a label that is none
+  bool is_ignored, is_blank;
+
+  __device__ Slope(R m, R k_, R rest_, R scale_, Index y_, bool ignored)
+      : shift(shift_of(m)),
+        k(k_),
+        rest(rest_),
+        inverse(R(1) / (k_ + rest_)),
+        scale(scale_),
+        y(y_),
+        is_ignored(ignored),
+        is_blank(y_ < 0 || m == -infinity<R>()) {}
+
+  __device__ R of(R x, Index position) const {
+    if (is_ignored) return R(0);
+    if (is_blank) return not_a_number<R>();
+    const R z = x - shift, e = exp_of(z);
+    const R others = z == R(0) ? (k - R(1)) + rest : (k + rest) - e;
+    return (position == y ? -(others * inverse) : e * inverse) * scale;
+  }
+};

@@ -1,5 +1,4 @@
-// Rows: softmax, log_softmax, logsumexp and logmeanexp of rows that fit in registers, and of parts of
-// longer ones.
+// Rows: the functions that numbers.cuh lists, of rows that fit in registers and of parts of longer ones.
 //
 // LANES threads hold a row, or a part of one, in HELD registers each. `whole` reads a row once and
 // writes its result once. A row longer than LANES * HELD is read by two kernels: `parts_of` leaves
@@ -17,11 +16,15 @@
 #define KERNEL extern "C" __global__ void __launch_bounds__(MAX_THREADS, 1)
 
 // What every kernel is given. A row has `count` parts; `parts` holds what the kernels leave there.
+// Rows have a label and leave a loss each; a gradient is divided by `divisor`, or by what `counted`
+// points to.
 #define ARGUMENTS                                                                                 \
   const Element *x, const unsigned char *mask, Element *out, double *parts, Index rows,           \
       Index length, Index inner, Index count, Index x_outer, Index x_length, Index x_inner,       \
       Index mask_outer, Index mask_length, Index mask_inner, Index out_outer, Index out_length,   \
-      Index out_inner, double temperature, double sink, int has_sink, int negated
+      Index out_inner, double temperature, double sink, int has_sink, int negated,                \
+      const Index *labels, Index ignored, int ignores, double divisor, const double *counted,     \
+      Real *losses
 #define OF_X Strides{x_outer, x_length, x_inner}
 #define OF_MASK Strides{mask_outer, mask_length, mask_inner}
 #define OF_OUT Strides{out_outer, out_length, out_inner}
@@ -36,6 +39,32 @@ __device__ inline Asked asked(double temperature, double sink, int has_sink, int
   if (PLAIN) return {Real(1), Real(0), false, false};
   return {static_cast<Real>(temperature), static_cast<Real>(sink), has_sink != 0, negated != 0};
 }
+
+// Whether every element of a row has a result, and whether its label is looked at.
+__device__ inline bool is_written() {
+  return FUNCTION <= LOG_SOFTMAX || FUNCTION == CROSS_ENTROPY_AND_GRAD;
+}
+__device__ inline bool has_loss() { return FUNCTION >= CROSS_ENTROPY; }
+
+// The label of a row: y, or -1 where it names no class.
+struct Label {
+  Index y;
+  bool is_ignored;
+
+  __device__ Label(Index label, Index ignored, int ignores, Index classes)
+      : y(label >= 0 && label < classes ? label : -1), is_ignored(ignores && label == ignored) {}
+
+  // The loss of a row; `x` and `mask` point to its beginning.
+  template <class R>
+  __device__ Real loss(const Row<R>& row, const Element* x, Index stride, const unsigned char* mask,
+                       Index mask_stride) const {
+    if (is_ignored) return Real(0);
+    if (y < 0) return not_a_number<Real>();
+    const bool is_live = PLAIN || mask == nullptr || mask[y * mask_stride];
+    const R logit = is_live ? static_cast<R>(wide(x[y * stride])) : -infinity<R>();
+    return static_cast<Real>(loss_of(row, logit));
+  }
+};
 
 // A row, or a part of one, in memory.
 template <class E>
@@ -81,9 +110,10 @@ struct Held {
     }
   }
 
-  __device__ void store(const Normalizer<Real>& by, Stretch<Element> y, int lane) const {
+  template <class By>
+  __device__ void store(const By& by, Stretch<Element> y, int lane) const {
     const bool aligned = y.is_aligned();
-    const Real masked = FUNCTION == SOFTMAX ? Real(0) : -infinity<Real>();
+    const Real masked = FUNCTION == LOG_SOFTMAX ? -infinity<Real>() : Real(0);
 #pragma unroll
     for (int v = 0; v < HELD; v += VECTOR) {
       hide(y.at);
@@ -93,7 +123,7 @@ struct Held {
 #pragma unroll
       for (int i = 0; i < VECTOR; ++i) {
         const bool is_live = PLAIN || (live >> (v + i) & 1u);
-        chunk.at[i] = narrow(is_live ? by.of(value[v + i]) : masked);
+        chunk.at[i] = narrow(is_live ? by.of(value[v + i], first + i) : masked);
       }
       if (aligned && first + VECTOR <= y.end) {
         *reinterpret_cast<Vector*>(y.first + first) = chunk;
@@ -154,18 +184,24 @@ KERNEL whole(ARGUMENTS) {
     const Index r = first + ROW_IN_BLOCK;
     const bool is_row = r < rows;  // the others take part in the shuffles with nothing
     const Index of = is_row ? r : 0;
+    const Element* source = x + OF_X.row(of, inner);
+    const unsigned char* kept = mask == nullptr ? mask : mask + OF_MASK.row(of, inner);
     Held held;
-    held.load({x + OF_X.row(of, inner), x_length, 0, is_row ? length : 0},
-              mask == nullptr ? mask : mask + OF_MASK.row(of, inner), mask_length, lane,
-              by.negated);
+    held.load({source, x_length, 0, is_row ? length : 0}, kept, mask_length, lane, by.negated);
     const Row<Real> row = row_of(held, by.t);
     if (!is_row) continue;
-    Element* target = out + OF_OUT.row(r, inner);
-    if (FUNCTION >= LOGSUMEXP) {
-      if (lane == 0) *target = narrow(reduced(row, FUNCTION == LOGMEANEXP));
-    } else {
+    const Stretch<Element> target{out + OF_OUT.row(r, inner), out_length, 0, length};
+    if (has_loss()) {
+      const Label label(labels[r], ignored, ignores, length);
+      if (lane == 0) losses[r] = label.loss(row, source, x_length, kept, mask_length);
+      if (!is_written()) continue;
+      const Real scale = static_cast<Real>(1.0 / (counted == nullptr ? divisor : *counted));
+      held.store(Slope<Real>(row.m, row.k, row.rest, scale, label.y, label.is_ignored), target, lane);
+    } else if (is_written()) {
       const Normalizer<Real> n(row, by.t, by.has_sink, by.sink, FUNCTION == LOG_SOFTMAX);
-      held.store(n, {target, out_length, 0, length}, lane);
+      held.store(n, target, lane);
+    } else if (lane == 0) {
+      *target.first = narrow(reduced(row, FUNCTION == LOGMEANEXP));
     }
   }
 }
@@ -216,8 +252,16 @@ KERNEL finish(ARGUMENTS) {
     held.load({x + OF_X.row(part.r, inner), x_length, part.at, part.end},
               mask == nullptr ? mask : mask + OF_MASK.row(part.r, inner), mask_length, LANE,
               by.negated);
-    const Normalizer<Real> n(parts + NUMBERS * part.r, by.t);
-    held.store(n, {out + OF_OUT.row(part.r, inner), out_length, part.at, part.end}, LANE);
+    const Stretch<Element> target{out + OF_OUT.row(part.r, inner), out_length, part.at, part.end};
+    const double* left = parts + NUMBERS * part.r;
+    if (has_loss()) {
+      const Label label(labels[part.r], ignored, ignores, length);
+      const Real scale = static_cast<Real>(1.0 / (counted == nullptr ? divisor : *counted));
+      const Real m = left[0], k = left[1], rest = left[2];
+      held.store(Slope<Real>(m, k, rest, scale, label.y, label.is_ignored), target, LANE);
+    } else {
+      held.store(Normalizer<Real>(left, by.t), target, LANE);
+    }
   }
 }
 
@@ -243,22 +287,30 @@ extern "C" __global__ void __launch_bounds__(MERGERS) merge(ARGUMENTS) {
     row.m = over_warp(row.m, Larger());
     const double shift = shift_of(row.m);
     for (Index p = lane; p < count; p += MERGERS) {
-      const double* left = part + NUMBERS * p;
-      const double z = cooled(left[0], shift, t);
-      row.k += z == 0.0 ? left[1] : 0.0;
-      row.rest += z == 0.0 ? left[2] : (left[1] + left[2]) * exp_of(z);
-      row.live += left[3];
+      const double* of = part + NUMBERS * p;
+      const double z = cooled(of[0], shift, t);
+      row.k += z == 0.0 ? of[1] : 0.0;
+      row.rest += z == 0.0 ? of[2] : (of[1] + of[2]) * exp_of(z);
+      row.live += of[3];
     }
     row.k = over_warp(row.k, Sum());
     row.rest = over_warp(row.rest, Sum());
     row.live = over_warp(row.live, Sum());
     if (lane != 0) continue;
-    if (FUNCTION >= LOGSUMEXP) {
+    double* left = parts + NUMBERS * r;
+    if (has_loss()) {
+      const Label label(labels[r], ignored, ignores, length);
+      losses[r] = label.loss(row, x + OF_X.row(r, inner), x_length,
+                             mask == nullptr ? mask : mask + OF_MASK.row(r, inner), mask_length);
+      left[0] = row.m;
+      left[1] = row.k;
+      left[2] = row.rest;
+    } else if (!is_written()) {
       const double y = reduced(row, FUNCTION == LOGMEANEXP);
       out[OF_OUT.row(r, inner)] = narrow(static_cast<Real>(y));
     } else {
       const double s = by.sink;
-      Normalizer<double>(row, t, by.has_sink, s, FUNCTION == LOG_SOFTMAX).leave(parts + NUMBERS * r);
+      Normalizer<double>(row, t, by.has_sink, s, FUNCTION == LOG_SOFTMAX).leave(left);
     }
   }
 }
