@@ -16,7 +16,7 @@ from softaxis._backends._cupy import _kernels
 from softaxis.backend import Backend
 from softaxis.testing._known_arrays import NumPyArrays
 
-KERNELS = ("whole", "parts_of", "merge", "finish")
+KERNELS = ("whole", "parts_of", "merge", "finish", "vjp")
 LAYER = Path(__file__).parent / "cuda"
 
 

@@ -24,7 +24,7 @@ extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blo
 #if IN_PARTS
   chosen = kernel == 1 ? parts_of : kernel == 2 ? merge : finish;
 #else
-  chosen = whole;
+  chosen = kernel == 0 ? whole : vjp;
 #endif
   return over_grid(blocks, threads, backwards, [&] { chosen(GIVEN); });
 }

@@ -17,10 +17,13 @@ from softaxis._backends._cupy._calls import Labels, Options
 from softaxis._backends._cupy._kernels import (
     CROSS_ENTROPY,
     CROSS_ENTROPY_AND_GRAD,
+    HARDMAX,
     LOG_SOFTMAX,
+    LOG_SOFTMAX_VJP,
     LOGMEANEXP,
     LOGSUMEXP,
     SOFTMAX,
+    SOFTMAX_VJP,
 )
 from softaxis._dtypes import as_held, as_integral
 from softaxis._libraries._cupy import LIBRARY
@@ -131,6 +134,30 @@ def cross_entropy_and_grad(
     return _loss(CROSS_ENTROPY_AND_GRAD, logits, labels, axis, where, ignore_index, reduction)
 
 
+@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+def hardmax(x: Array, /, *, axis: Axis, where: Array | None = None) -> Any:
+    """1 at the first maximum, 0 elsewhere."""
+    return _filled(x, as_tuple(axis), where, None, Options(HARDMAX))
+
+
+@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+def softmax_vjp(p: Array, g: Array, /, *, axis: Axis) -> Any:
+    """p (h - sum(p h)), h = g - g_top."""
+    return _product(SOFTMAX_VJP, p, g, axis)
+
+
+@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+def log_softmax_vjp(logp: Array, g: Array, /, *, axis: Axis) -> Any:
+    """g - p sum(g)."""
+    return _product(LOG_SOFTMAX_VJP, logp, g, axis)
+
+
+def _product(function: int, x: Array, g: Array, axis: Axis) -> Any:
+    if g.dtype != x.dtype:
+        return declined("takes two arrays of one dtype")
+    return _filled(x, as_tuple(axis), g, None, Options(function))
+
+
 def _normalized(
     x: Array,
     axis: Axis,
@@ -217,7 +244,10 @@ def _filled(
     options: Options,
     labels: Labels | None = None,
 ) -> Any:
-    """Return the result, in `y` where that is given; the reduced axes of a sum have length 1."""
+    """Return the result, in `y` where that is given; the reduced axes of a sum have length 1.
+
+    `where` is the second array of a vector-Jacobian product.
+    """
     if x.size == 0 or axes == ():
         return declined("takes rows that are not empty, along at least one axis")
     if cupy.cuda.runtime.is_hip:
@@ -231,7 +261,10 @@ def _filled(
     if found is NotImplemented:  # copies have one distance between elements, a fresh result too
         mask = None if mask is None else cupy.ascontiguousarray(mask)
         found = _launched(cupy.ascontiguousarray(x), mask, None, axes, options, labels)
-    return declined("takes neighbouring axes") if found is NotImplemented else found
+    if found is NotImplemented:
+        short = "" if _kernels.takes_parts(options.function) else ", and rows that fit in a block"
+        return declined(f"takes neighbouring axes{short}")
+    return found
 
 
 def _launched(
@@ -257,13 +290,15 @@ def _launched(
     if found is None:
         return NotImplemented
     layout, configuration = found
+    if configuration.parts > 1 and not _kernels.takes_parts(function):
+        return NotImplemented
     parts = cupy.empty(_kernels.numbers_for_parts(configuration, layout.rows), np.float64)
     _kernels.run(
         configuration,
         x.dtype.name,
         layout.rows,
         function,
-        options.is_plain(mask is not None),
+        options.is_plain(mask is not None and not _kernels.is_vjp(function)),
         _calls.arguments(layout, configuration, options, labels, x, mask, y, parts),
     )
     return y

@@ -17,6 +17,7 @@ from softaxis._backends._cupy._configure import MAX_BLOCKS, WARP, Configuration
 
 SOURCE = "rows.cu"
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY, CROSS_ENTROPY_AND_GRAD = range(6)
+HARDMAX, SOFTMAX_VJP, LOG_SOFTMAX_VJP = range(6, 9)
 """Which function, as the source numbers them."""
 _NUMBERS = 5
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
@@ -45,7 +46,18 @@ def shape_of(configuration: Configuration, dtype: str) -> tuple[str, ...]:
 
 def task_of(function: int, plain: bool) -> tuple[str, ...]:
     """Return the options that say what is computed."""
-    return (f"-DFUNCTION={function}", f"-DPLAIN={int(plain)}")
+    left_out = "WHOLE" if is_vjp(function) else "VJP"
+    return (f"-DFUNCTION={function}", f"-DPLAIN={int(plain)}", f"-DWITHOUT_{left_out}")
+
+
+def is_vjp(function: int) -> bool:
+    """Whether a second array comes in the place of the mask."""
+    return function in (SOFTMAX_VJP, LOG_SOFTMAX_VJP)
+
+
+def takes_parts(function: int) -> bool:
+    """Whether rows may be cut into parts."""
+    return function < HARDMAX
 
 
 def is_reduction(function: int) -> bool:
@@ -57,7 +69,7 @@ def launches(configuration: Configuration, rows: int, function: int) -> list[tup
     """Return name, blocks and threads of each kernel of a call, in their order."""
     blocks, threads = configuration.blocks, configuration.threads
     if configuration.parts == 1:
-        return [("whole", blocks, threads)]
+        return [("vjp" if is_vjp(function) else "whole", blocks, threads)]
     three = [
         ("parts_of", blocks, threads),
         ("merge", min(rows, MAX_BLOCKS), WARP),

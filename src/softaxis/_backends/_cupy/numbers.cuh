@@ -11,10 +11,12 @@ __device__ inline float log_of(float x) { return logf(x); }
 __device__ inline double log_of(double x) { return log(x); }
 __device__ inline float log1p_of(float x) { return log1pf(x); }
 __device__ inline double log1p_of(double x) { return log1p(x); }
+__device__ inline float expm1_of(float x) { return expm1f(x); }
+__device__ inline double expm1_of(double x) { return expm1(x); }
 
 // What FUNCTION may be.
 constexpr int SOFTMAX = 0, LOG_SOFTMAX = 1, LOGSUMEXP = 2, LOGMEANEXP = 3, CROSS_ENTROPY = 4,
-              CROSS_ENTROPY_AND_GRAD = 5;
+              CROSS_ENTROPY_AND_GRAD = 5, HARDMAX = 6, SOFTMAX_VJP = 7, LOG_SOFTMAX_VJP = 8;
 
 template <class R>
 __device__ R infinity() {

@@ -6,7 +6,7 @@
 // once more and writes.
 //
 // Compiled with -DLANES, -DHELD, -DMAX_THREADS, -DBESIDE (whether neighbouring threads hold
-// neighbouring rows), -DIN_PARTS, -DFUNCTION, -DPLAIN (no mask, no sink, a temperature of 1, x and
+// neighbouring rows), -DIN_PARTS or one of -DWITHOUT_WHOLE and -DWITHOUT_VJP, -DFUNCTION, -DPLAIN (no mask, no sink, a temperature of 1, x and
 // not -x) and one of -DFLOAT16, -DFLOAT32 and -DFLOAT64.
 #include "memory.cuh"
 #include "team.cuh"
@@ -44,7 +44,9 @@ __device__ inline Asked asked(double temperature, double sink, int has_sink, int
 __device__ inline bool is_written() {
   return FUNCTION <= LOG_SOFTMAX || FUNCTION == CROSS_ENTROPY_AND_GRAD;
 }
-__device__ inline bool has_loss() { return FUNCTION >= CROSS_ENTROPY; }
+__device__ inline bool has_loss() {
+  return FUNCTION == CROSS_ENTROPY || FUNCTION == CROSS_ENTROPY_AND_GRAD;
+}
 
 // The label of a row: y, or -1 where it names no class.
 struct Label {
@@ -175,7 +177,26 @@ __device__ inline Row<Real> row_of(const Held& held, Real t) {
   return row;
 }
 
+// hardmax: 1 at the first of the maxima, 0 elsewhere, NaN where that is the maximum.
+struct First {
+  Real m;
+  int first;
+
+  __device__ First(const Held& held, int lane) : m(combined(held.maximum(), Larger())) {
+    int mine = 0x7fffffff;
+#pragma unroll
+    for (int v = HELD - 1; v >= 0; --v)
+      if (held.live >> v & 1u && held.value[v] == m) mine = static_cast<int>(position(v, lane));
+    first = combined(mine, Smaller());
+  }
+
+  __device__ Real of(Real, Index position) const {
+    return m != m ? m : position == first ? Real(1) : Real(0);
+  }
+};
+
 #if !IN_PARTS
+#ifndef WITHOUT_WHOLE
 KERNEL whole(ARGUMENTS) {
   const Asked by = asked(temperature, sink, has_sink, negated);
   const int lane = LANE;
@@ -188,9 +209,13 @@ KERNEL whole(ARGUMENTS) {
     const unsigned char* kept = mask == nullptr ? mask : mask + OF_MASK.row(of, inner);
     Held held;
     held.load({source, x_length, 0, is_row ? length : 0}, kept, mask_length, lane, by.negated);
+    const Stretch<Element> target{out + OF_OUT.row(of, inner), out_length, 0, is_row ? length : 0};
+    if (FUNCTION == HARDMAX) {
+      held.store(First(held, lane), target, lane);
+      continue;
+    }
     const Row<Real> row = row_of(held, by.t);
     if (!is_row) continue;
-    const Stretch<Element> target{out + OF_OUT.row(r, inner), out_length, 0, length};
     if (has_loss()) {
       const Label label(labels[r], ignored, ignores, length);
       if (lane == 0) losses[r] = label.loss(row, source, x_length, kept, mask_length);
@@ -206,6 +231,83 @@ KERNEL whole(ARGUMENTS) {
   }
 }
 
+#endif
+#ifndef WITHOUT_VJP
+struct Same {
+  __device__ Real of(Real x, Index) const { return x; }
+};
+
+// The sum of N registers, pairwise.
+template <int N>
+__device__ Real sum_of(const Real* value) {
+  if constexpr (N == 1) {
+    return *value;
+  } else {
+    return sum_of<N / 2>(value) + sum_of<N / 2>(value + N / 2);
+  }
+}
+
+// dx_i = p_i (h_i - sum_j p_j h_j), h = g - g_top; 0 where p is 0.
+__device__ inline void softmax_vjp(Held& p, const Held& g) {
+  const Real m = combined(p.maximum(), Larger());
+  Real top = -infinity<Real>();
+#pragma unroll
+  for (int v = 0; v < HELD; ++v)
+    if (p.value[v] == m) top = Larger()(top, g.value[v]);
+  top = combined(top, Larger());
+  Real term[HELD];
+#pragma unroll
+  for (int v = 0; v < HELD; ++v) {
+    const bool is_dead = p.value[v] == Real(0) || !(p.live >> v & 1u);
+    term[v] = is_dead ? Real(0) : p.value[v] * (g.value[v] - top);
+  }
+  const Real sum = combined(sum_of<HELD>(term), Sum());
+#pragma unroll
+  for (int v = 0; v < HELD; ++v)
+    if (p.value[v] != Real(0)) p.value[v] *= (g.value[v] - top) - sum;
+}
+
+// dx_i = g_i - p_i sum_j g_j = g_i (1 - p_i) - p_i sum_(j != i) g_j; 0 where logp is -inf. The
+// second form is that of a p near 1.
+__device__ inline void log_softmax_vjp(Held& logp, const Held& g) {
+  const Real low = -infinity<Real>(), m = combined(logp.maximum(), Larger());
+  const bool is_near = exp_of(m) > Real(0.6);
+  Real term[HELD];
+#pragma unroll
+  for (int v = 0; v < HELD; ++v) term[v] = logp.value[v] == low ? Real(0) : g.value[v];
+  const Real sum = combined(sum_of<HELD>(term), Sum());
+#pragma unroll
+  for (int v = 0; v < HELD; ++v)
+    if (is_near && logp.value[v] == m) term[v] = Real(0);
+  const Real others = combined(sum_of<HELD>(term), Sum());
+#pragma unroll
+  for (int v = 0; v < HELD; ++v) {
+    const Real y = logp.value[v], of = g.value[v], p = exp_of(y);
+    const bool is_alone = is_near && y == m;
+    const Real dx = is_alone ? -of * expm1_of(y) - p * others : of - p * sum;
+    logp.value[v] = y == low ? Real(0) : dx;
+  }
+}
+
+// Of x, a result, and of g, which comes in the place of the mask.
+KERNEL vjp(ARGUMENTS) {
+  const Index step = static_cast<Index>(gridDim.x) * ROWS_A_BLOCK;
+  for (Index first = static_cast<Index>(blockIdx.x) * ROWS_A_BLOCK; first < rows; first += step) {
+    const bool is_row = first + ROW_IN_BLOCK < rows;
+    const Index r = is_row ? first + ROW_IN_BLOCK : 0, end = is_row ? length : 0;
+    const Element* other = reinterpret_cast<const Element*>(mask);
+    Held held, g;
+    held.load({x + OF_X.row(r, inner), x_length, 0, end}, nullptr, 0, LANE, false);
+    g.load({other + OF_MASK.row(r, inner), mask_length, 0, end}, nullptr, 0, LANE, false);
+    if (FUNCTION == SOFTMAX_VJP) {
+      softmax_vjp(held, g);
+    } else {
+      log_softmax_vjp(held, g);
+    }
+    held.store(Same(), {out + OF_OUT.row(r, inner), out_length, 0, end}, LANE);
+  }
+}
+#endif
 #else
 // What is left of a row, or of a part of one, in float64. The rows lie before the parts.
 constexpr int NUMBERS = 5;

@@ -23,6 +23,13 @@ struct Larger {  // NaN wins
   }
 };
 
+struct Smaller {
+  template <class V>
+  __device__ V operator()(V a, V b) const {
+    return a < b ? a : b;
+  }
+};
+
 struct Sum {
   template <class V>
   __device__ V operator()(V a, V b) const {
