@@ -201,6 +201,15 @@ def bench(session: nox.Session) -> None:
     session.run("python", f"asv_benchmarks/{script}", *given)
 
 
+@nox.session(name="bench-cuda", default=False)
+def bench_cuda(session: nox.Session) -> None:
+    """Measure the CUDA kernels on a GPU, beside a copy; `-- --json FILE` records the figures."""
+    install(session, "cupy")
+    if not cuda_device(session):
+        session.skip("NOT MEASURED: CuPy finds no GPU with its driver here")
+    session.run("python", "asv_benchmarks/gpu.py", *session.posargs)
+
+
 @nox.session(default=False)
 def asv(session: nox.Session) -> None:
     """Record HEAD, or the commits named after `--`, in asv_benchmarks/results."""

@@ -63,7 +63,8 @@ def _without(function: Call, missing: tuple[tuple[str, Any], ...]) -> Call:
 
     def call(x: Any, /, *arrays: Any, **arguments: Any) -> Any:
         for name, value in missing:
-            if arguments.pop(name, value) is not value:
+            given = arguments.pop(name, value)
+            if given is not value and not (type(given) is type(value) is float and given == value):
                 return declined(f"takes no `{name}`")
         return function(x, *arrays, **arguments)
 
