@@ -343,3 +343,14 @@ def test_a_backend_is_checked_when_it_is_made():
     assert backend.functions["softmax"].function is softmax
     assert backend.functions["softmax"].keywords == {"axis"}
     assert repr(backend) == "Backend('mine', functions=['softmax'])"
+
+
+def test_a_number_at_its_default_asks_for_nothing():
+    """Also where it is another object than the default, and a backend lacks the keyword."""
+    x, labels = np.ones((2, 3)), np.array([0, 1])
+    same = softaxis.explain_dispatch(
+        softaxis.cross_entropy, x, labels, label_smoothing=float("0.0")
+    )
+    assert same.backend == "numpy"
+    other = softaxis.explain_dispatch(softaxis.cross_entropy, x, labels, label_smoothing=0.1)
+    assert other.backend == "default"
