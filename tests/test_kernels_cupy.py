@@ -1,10 +1,14 @@
 """The cupy backend's values, its kernels executed on a CPU: the same source, compiled by g++."""
 
+import ctypes
+import functools
 import itertools
 
+import cupy
 import numpy as np
 import pytest
 from cuda_on_cpu import Device, HostArrays, backend_of_host_arrays, host
+from libraries import CuPyWithoutDevice
 
 import softaxis
 from softaxis._backends import cupy as backend
@@ -346,3 +350,41 @@ def test_what_is_declined(device):
     assert backend.softmax(x, axis=1, temperature=x) is NotImplemented
     assert backend.softmax(x, axis=1, sink=x) is NotImplemented
     assert not device.ran
+
+
+def test_the_public_functions_on_cupys_own_arrays(device, monkeypatch):
+    """Over the memory of the host: strides, pointers and dispatch are CuPy's, launches are not."""
+    library = CuPyWithoutDevice()
+
+    def filled(shape, dtype):
+        return library.from_numpy(np.full(shape, 77, dtype), "")
+
+    monkeypatch.setattr(backend, "cupy", cupy)
+    monkeypatch.setattr(cupy.cuda.runtime, "getDevice", lambda: 0)
+    monkeypatch.setattr(cupy, "empty", filled)
+    monkeypatch.setattr(cupy, "empty_like", lambda x: filled(x.shape, x.dtype))
+    x, y = numbers((4, 5, 6), "float32"), np.arange(20).reshape(4, 5) % 6
+    given, labels, out = library.from_numpy(x, ""), library.from_numpy(y, ""), filled(x.shape, "f4")
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
+    assert softaxis.softmax(given, axis=(0, 1), temperature=2.0, sink=1.0, out=out) is out
+    close(in_host_memory(out), softaxis.softmax(x, axis=(0, 1), temperature=2.0, sink=1.0))
+    reversed_ = softaxis.softmax(given[::-1, :, ::2], axis=1)
+    close(in_host_memory(reversed_), softaxis.softmax(x[::-1, :, ::2], axis=1))
+    where = library.from_numpy(x > 0, "")
+    p = softaxis.softmax(given, where=where)
+    close(in_host_memory(p), softaxis.softmax(x, where=x > 0))
+    close(in_host_memory(softaxis.logsumexp(given)), softaxis.logsumexp(x))
+    loss, grad = softaxis.cross_entropy_and_grad(given, labels)
+    wanted = softaxis.cross_entropy_and_grad(x, y)
+    close(in_host_memory(loss), wanted[0])
+    close(in_host_memory(grad), wanted[1])
+    product = softaxis.softmax_vjp(p, given)
+    close(in_host_memory(product), softaxis.softmax_vjp(softaxis.softmax(x, where=x > 0), x))
+    assert len(device.ran) == 6
+
+
+def in_host_memory(a):
+    """Copy a contiguous CuPy array that lies there to one of NumPy's."""
+    assert a.flags.c_contiguous
+    memory = (ctypes.c_char * a.nbytes).from_address(a.data.ptr)
+    return np.frombuffer(memory, a.dtype).reshape(a.shape).copy()
