@@ -1,0 +1,129 @@
+"""Rows on JAX, in the passes that XLA compiles best, each with a derivative of its own.
+
+With m the maximum of a row, e = exp(x - m), s the sum of e and `rest` the sum of e below 1,
+
+    softmax = e / s,    logsumexp = m + L,    L = log(s), or log1p(rest) where s < 2,
+
+for s < 2 means that a single element is 1. Where XLA's own derivatives would cancel or make NaN
+out of rows of nothing but -inf, and where they would save more than the result, `custom_jvp`
+gives the formula; it calls these functions again, so that any order of derivative goes through.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from softaxis._axes import Axis
+
+Array = Any
+
+
+class Sums(NamedTuple):
+    """What one pass for the maximum and one for the sums find; dimensions are kept."""
+
+    shift: Array
+    """The maximum, or the finite number closest to it."""
+    e: Array
+    s: Array
+    """0 for a row of nothing but -inf, inf for one with +inf, NaN for one with NaN."""
+    rest: Array
+
+    @property
+    def log(self) -> Array:
+        """L: log(s), with the tail that s rounds away; 0 for a row of nothing but -inf."""
+        return jnp.where(self.s < 2, jnp.log1p(self.rest), jnp.log(self.s))
+
+
+def sums(x: Array, axis: Axis) -> Sums:
+    """Sum exp(x - m) over each row, and over what is below its maximum.
+
+    Nothing but the sums is asked for NaN: XLA's maximum drops it in large arrays on the CPU. And
+    `rest` takes a minimum where it means a selection, which would not fuse there.
+    """
+    info = jnp.finfo(x.dtype)
+    shift = jnp.clip(jnp.max(x, axis, keepdims=True), info.min, info.max)
+    e = jnp.exp(x - shift)
+    below = jnp.minimum(e, (1 - e) * (4 / float(info.eps)))  # 0 at 1, and e from 1 - eps / 2 down
+    return Sums(shift, e, jnp.sum(e, axis, keepdims=True), jnp.sum(below, axis, keepdims=True))
+
+
+def softmax(x: Array, axis: Axis) -> Array:
+    """Return e / s; NaN for a row of nothing but -inf or with +inf."""
+    return _softmax(x, axis)[0]
+
+
+def log_softmax(x: Array, axis: Axis) -> Array:
+    """Return x - m - L; NaN for a row of nothing but -inf or with +inf."""
+    return _log_softmax(x, axis)[0]
+
+
+def probabilities(x: Array, axis: Axis) -> Array:
+    """Return softmax, but 0 for a row of nothing but -inf."""
+    y, s = _softmax(x, axis)
+    return jnp.where(s == 0, 0, y)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _softmax(x: Array, axis: Axis) -> tuple[Array, Array]:
+    """The probabilities, and s, through which nothing is differentiated."""
+    r = sums(x, axis)
+    return r.e * jnp.where(r.s == jnp.inf, jnp.nan, 1 / r.s), r.s
+
+
+@_softmax.defjvp
+def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+    (x,), (t,) = primals, tangents
+    y, s = _softmax(x, axis)
+    p = jnp.where(s == 0, 0, y)
+    return (y, s), (product(p, s, t, axis), jnp.zeros_like(s))
+
+
+def product(p: Array, s: Array, t: Array, axis: Axis) -> Array:
+    """p_i (h_i - sum_j p_j h_j), h being t as seen from the maximum."""
+    h = _from_top(p == 1 / s, s, t, axis)
+    return p * (h - jnp.sum(p * h, axis, keepdims=True))
+
+
+def _from_top(top: Array, s: Array, t: Array, axis: Axis) -> Array:
+    """t minus its mean over the maxima.
+
+    That changes no derivative of softmax, and leaves for a maximum a sum over the others, so that
+    nothing cancels. Where what is below the maxima is small, s rounds to their number; where it
+    is not, any multiple of their sum that is no larger does.
+    """
+    return t - jnp.sum(jnp.where(top, t, 0), axis, keepdims=True) / jnp.maximum(jnp.round(s), 1)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _log_softmax(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
+    """The logarithms, and s and L, through which nothing is differentiated."""
+    r = sums(x, axis)
+    log = jnp.where((r.s == 0) | (r.s == jnp.inf), jnp.nan, r.log)
+    return (x - r.shift) - log, r.s, log
+
+
+@_log_softmax.defjvp
+def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+    (x,), (t,) = primals, tangents
+    y, s, log = _log_softmax(x, axis)
+    p = jnp.where(s == 0, 0, jnp.exp(y))
+    h = _from_top(y == -log, s, t, axis)
+    dy = jnp.where(s == 0, 0, h - jnp.sum(p * h, axis, keepdims=True))
+    return (y, s, log), (dy, jnp.zeros_like(s), jnp.zeros_like(log))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def logsumexp(x: Array, axis: Axis) -> Array:
+    """Return m + L with dimensions kept."""
+    r = sums(x, axis)
+    return jnp.where(r.s == 0, -jnp.inf, r.shift + r.log)
+
+
+@logsumexp.defjvp
+def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+    (x,), (t,) = primals, tangents
+    return logsumexp(x, axis), jnp.sum(probabilities(x, axis) * t, axis, keepdims=True)
