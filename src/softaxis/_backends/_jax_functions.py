@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from softaxis import _generic
-from softaxis._axes import Axis, as_tuple
+from softaxis._axes import Axis
 from softaxis._backends import _jax_losses, _jax_rows
 from softaxis._backends._jax_rows import Array
-from softaxis._dtypes import as_integral, cast, default_integral, kind, to_working
+from softaxis._dtypes import as_integral, cast, default_integral, to_working
 from softaxis._generic._rows import masked, squeezed
 
 DType = Any

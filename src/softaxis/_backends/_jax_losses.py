@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from softaxis._backends._jax_rows import Array, Sums, _softmax, product, sums
+from softaxis._backends._jax_rows import Array, Sums, probabilities, product, sums
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -57,6 +57,6 @@ def _positions(x: Array, axis: int) -> Array:
 @residual.defjvp
 def _(axis: int, primals: Any, tangents: Any) -> Any:
     x, index, counted = primals
-    y, s = _softmax(x, axis)
-    t = product(jnp.where(s == 0, 0, y), s, tangents[0], axis)
+    p, s = probabilities(x, axis)
+    t = product(p, s, tangents[0], axis)
     return residual(x, index, counted, axis), jnp.where(counted, t, 0)

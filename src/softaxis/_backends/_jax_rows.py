@@ -61,10 +61,10 @@ def log_softmax(x: Array, axis: Axis) -> Array:
     return _log_softmax(x, axis)[0]
 
 
-def probabilities(x: Array, axis: Axis) -> Array:
-    """Return softmax, but 0 for a row of nothing but -inf."""
+def probabilities(x: Array, axis: Axis) -> tuple[Array, Array]:
+    """Return softmax, but 0 for a row of nothing but -inf, and s."""
     y, s = _softmax(x, axis)
-    return jnp.where(s == 0, 0, y)
+    return _live(s, y), s
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -78,14 +78,13 @@ def _softmax(x: Array, axis: Axis) -> tuple[Array, Array]:
 def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     y, s = _softmax(x, axis)
-    p = jnp.where(s == 0, 0, y)
-    return (y, s), (product(p, s, t, axis), jnp.zeros_like(s))
+    return (y, s), (product(_live(s, y), s, t, axis), jnp.zeros_like(s))
 
 
 def product(p: Array, s: Array, t: Array, axis: Axis) -> Array:
     """p_i (h_i - sum_j p_j h_j), h being t as seen from the maximum."""
     h = _from_top(p == 1 / s, s, t, axis)
-    return p * (h - jnp.sum(p * h, axis, keepdims=True))
+    return p * (h - _mean(p, s, h, axis))
 
 
 def _from_top(top: Array, s: Array, t: Array, axis: Axis) -> Array:
@@ -95,7 +94,22 @@ def _from_top(top: Array, s: Array, t: Array, axis: Axis) -> Array:
     nothing cancels. Where what is below the maxima is small, s rounds to their number; where it
     is not, any multiple of their sum that is no larger does.
     """
-    return t - jnp.sum(jnp.where(top, t, 0), axis, keepdims=True) / jnp.maximum(jnp.round(s), 1)
+    mean = jnp.sum(jnp.where(top, t, 0), axis, keepdims=True) / jnp.maximum(jnp.round(s), 1)
+    return t - _live(s, mean)
+
+
+def _mean(p: Array, s: Array, h: Array, axis: Axis) -> Array:
+    """sum_j p_j h_j."""
+    return _live(s, jnp.sum(p * h, axis, keepdims=True))
+
+
+def _live(s: Array, a: Array) -> Array:
+    """Return `a`, 0 for a row of nothing but -inf.
+
+    On the CPU a selection also ends what XLA's library fuses; otherwise it would broadcast the
+    row's number first and keep the whole of it.
+    """
+    return jnp.where(s == 0, 0, a)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -110,9 +124,9 @@ def _log_softmax(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
 def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     y, s, log = _log_softmax(x, axis)
-    p = jnp.where(s == 0, 0, jnp.exp(y))
+    p = _live(s, jnp.exp(y))
     h = _from_top(y == -log, s, t, axis)
-    dy = jnp.where(s == 0, 0, h - jnp.sum(p * h, axis, keepdims=True))
+    dy = _live(s, h - _mean(p, s, h, axis))
     return (y, s, log), (dy, jnp.zeros_like(s), jnp.zeros_like(log))
 
 
@@ -126,4 +140,4 @@ def logsumexp(x: Array, axis: Axis) -> Array:
 @logsumexp.defjvp
 def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
-    return logsumexp(x, axis), jnp.sum(probabilities(x, axis) * t, axis, keepdims=True)
+    return logsumexp(x, axis), jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
