@@ -34,8 +34,8 @@ class Sums(NamedTuple):
 
     @property
     def log(self) -> Array:
-        """L: log(s), with the tail that s rounds away; 0 for a row of nothing but -inf."""
-        return jnp.where(self.s < 2, jnp.log1p(self.rest), jnp.log(self.s))
+        """L, of 1 + rest or s; 0 for a row of nothing but -inf."""
+        return jnp.log1p(jnp.where(self.s < 2, self.rest, self.s - 1))
 
 
 def sums(x: Array, axis: Axis) -> Sums:
@@ -54,11 +54,6 @@ def sums(x: Array, axis: Axis) -> Sums:
 def softmax(x: Array, axis: Axis) -> Array:
     """Return e / s; NaN for a row of nothing but -inf or with +inf."""
     return _softmax(x, axis)[0]
-
-
-def log_softmax(x: Array, axis: Axis) -> Array:
-    """Return x - m - L; NaN for a row of nothing but -inf or with +inf."""
-    return _log_softmax(x, axis)[0]
 
 
 def probabilities(x: Array, axis: Axis) -> tuple[Array, Array]:
@@ -83,18 +78,18 @@ def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
 
 def product(p: Array, s: Array, t: Array, axis: Axis) -> Array:
     """p_i (h_i - sum_j p_j h_j), h being t as seen from the maximum."""
-    h = _from_top(p == 1 / s, s, t, axis)
+    h = _from_top(p, s, t, axis)
     return p * (h - _mean(p, s, h, axis))
 
 
-def _from_top(top: Array, s: Array, t: Array, axis: Axis) -> Array:
+def _from_top(p: Array, s: Array, t: Array, axis: Axis) -> Array:
     """t minus its mean over the maxima.
 
     That changes no derivative of softmax, and leaves for a maximum a sum over the others, so that
     nothing cancels. Where what is below the maxima is small, s rounds to their number; where it
     is not, any multiple of their sum that is no larger does.
     """
-    mean = jnp.sum(jnp.where(top, t, 0), axis, keepdims=True) / jnp.maximum(jnp.round(s), 1)
+    mean = jnp.sum(jnp.where(p == 1 / s, t, 0), axis, keepdims=True) / jnp.maximum(jnp.round(s), 1)
     return t - _live(s, mean)
 
 
@@ -113,21 +108,18 @@ def _live(s: Array, a: Array) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _log_softmax(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
-    """The logarithms, and s and L, through which nothing is differentiated."""
+def log_softmax(x: Array, axis: Axis) -> Array:
+    """Return x - m - L; NaN for a row of nothing but -inf or with +inf."""
     r = sums(x, axis)
-    log = jnp.where((r.s == 0) | (r.s == jnp.inf), jnp.nan, r.log)
-    return (x - r.shift) - log, r.s, log
+    return (x - r.shift) - jnp.where((r.s == 0) | (r.s == jnp.inf), jnp.nan, r.log)
 
 
-@_log_softmax.defjvp
+@log_softmax.defjvp
 def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
-    y, s, log = _log_softmax(x, axis)
-    p = _live(s, jnp.exp(y))
-    h = _from_top(y == -log, s, t, axis)
-    dy = _live(s, h - _mean(p, s, h, axis))
-    return (y, s, log), (dy, jnp.zeros_like(s), jnp.zeros_like(log))
+    p, s = probabilities(x, axis)
+    h = _from_top(p, s, _live(s, t), axis)
+    return log_softmax(x, axis), h - _mean(p, s, h, axis)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
