@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from softaxis import _generic
 from softaxis._backends import _jax_functions
 from softaxis._backends._jax_namespace import namespace
+from softaxis._backends._jax_shortcuts import SHORTCUTS
 from softaxis.backend import Backend
 
 backend = Backend("jax", types=(jax.Array, jax.core.Tracer))
@@ -67,3 +68,6 @@ for _name in _generic.__all__:
     backend.implements(name=_name, dtypes=None, differentiable=True, traceable=True)(
         _compiled(getattr(_jax_functions, _name, getattr(_generic, _name)))
     )
+for _name, _shortcut in SHORTCUTS.items():  # for what `jax.Array` stands for outside of a trace
+    _concrete = dict.fromkeys(jax.Array.__subclasses__(), _shortcut)
+    backend.functions[_name] = backend.functions[_name]._replace(shortcuts=_concrete)
