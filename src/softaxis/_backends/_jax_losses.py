@@ -4,7 +4,7 @@ With x_y the logit of the label, and s, L as in `_jax_rows`,
 
     loss = (m - x_y) + L,    d loss / d x_c = p_c, and at the label -(1 - p_y),
 
-where 1 - p_y is summed from the others where the label's logit is the maximum.
+where 1 - p_y is rest / s for a label whose logit is the only maximum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from softaxis._backends._jax_rows import Array, Sums, probabilities, product, sums
+from softaxis._backends._jax_rows import Array, probabilities, product, sums
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -38,20 +38,10 @@ def _(axis: int, primals: Any, tangents: Any) -> Any:
 def residual(x: Array, index: Array, counted: Array, axis: int) -> Array:
     """Return p minus one-hot labels; 0 in rows that do not count or hold nothing but -inf."""
     r = sums(x, axis)
-    inverse = jnp.where(r.s == 0, 0, 1 / r.s)
-    inverse = jnp.where(r.s == jnp.inf, jnp.nan, inverse)
-    others = _others(jnp.take_along_axis(x, index, axis), r)
-    w = jnp.where(_positions(x, axis) == index, -others * inverse, r.e * inverse)
-    return jnp.where(counted, w, 0)
-
-
-def _others(at: Array, r: Sums) -> Array:
-    """s minus the exponential of one element."""
-    return jnp.where((at == r.shift) & (r.s < 2), r.rest, r.s - jnp.exp(at - r.shift))
-
-
-def _positions(x: Array, axis: int) -> Array:
-    return jax.lax.broadcasted_iota(jnp.int32, x.shape, axis)
+    of_label = jax.lax.broadcasted_iota(index.dtype, x.shape, axis) == index
+    others = jnp.where((r.e == 1) & (r.s < 2), r.rest, r.s - r.e)
+    w = jnp.where(of_label, -others, r.e) * jnp.where(r.s == jnp.inf, jnp.nan, 1 / r.s)
+    return jnp.where(counted & (r.s != 0), w, 0)
 
 
 @residual.defjvp
