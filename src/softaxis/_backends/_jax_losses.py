@@ -22,9 +22,31 @@ from softaxis._backends._jax_rows import Array, probabilities, product, sums
 def cross_entropy(x: Array, index: Array, counted: Array, axis: int) -> Array:
     """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count."""
     r = sums(x, axis)
-    loss = (r.shift - jnp.take_along_axis(x, index, axis)) + r.log
+    loss = (r.shift - _of_label(x, index, axis)) + r.log
     loss = jnp.where(r.s == jnp.inf, jnp.nan, loss)
     return jnp.where(counted, loss, 0)
+
+
+def _of_label(x: Array, index: Array, axis: int) -> Array:
+    """x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
+    sharding = _explicit_sharding(x)
+    if sharding is None or sharding.spec[axis] is None:
+        return jnp.take_along_axis(x, index, axis)
+    return jnp.sum(jnp.where(_is_label(x, index, axis), x, 0), axis, keepdims=True)
+
+
+def _is_label(x: Array, index: Array, axis: int) -> Array:
+    sharding = _explicit_sharding(x)
+    how = {} if sharding is None else {"out_sharding": sharding}
+    return jax.lax.broadcasted_iota(index.dtype, x.shape, axis, **how) == index
+
+
+def _explicit_sharding(x: Array) -> Any:
+    """Return the sharding that is part of the type of x; None where it has none."""
+    if not hasattr(jax, "typeof"):  # older versions have no such types
+        return None
+    sharding = jax.typeof(x).sharding
+    return sharding if any(part is not None for part in sharding.spec) else None
 
 
 @cross_entropy.defjvp
@@ -38,9 +60,10 @@ def _(axis: int, primals: Any, tangents: Any) -> Any:
 def residual(x: Array, index: Array, counted: Array, axis: int) -> Array:
     """Return p minus one-hot labels; 0 in rows that do not count or hold nothing but -inf."""
     r = sums(x, axis)
-    of_label = jax.lax.broadcasted_iota(index.dtype, x.shape, axis) == index
     others = jnp.where((r.e == 1) & (r.s < 2), r.rest, r.s - r.e)
-    w = jnp.where(of_label, -others, r.e) * jnp.where(r.s == jnp.inf, jnp.nan, 1 / r.s)
+    w = jnp.where(_is_label(x, index, axis), -others, r.e) * jnp.where(
+        r.s == jnp.inf, jnp.nan, 1 / r.s
+    )
     return jnp.where(counted & (r.s != 0), w, 0)
 
 
