@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from softaxis._backends._jax_namespace import sharding_of
 from softaxis._backends._jax_rows import Array, probabilities, product, sums
 
 
@@ -29,24 +30,16 @@ def cross_entropy(x: Array, index: Array, counted: Array, axis: int) -> Array:
 
 def _of_label(x: Array, index: Array, axis: int) -> Array:
     """x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
-    sharding = _explicit_sharding(x)
+    sharding = sharding_of(x)
     if sharding is None or sharding.spec[axis] is None:
         return jnp.take_along_axis(x, index, axis)
     return jnp.sum(jnp.where(_is_label(x, index, axis), x, 0), axis, keepdims=True)
 
 
 def _is_label(x: Array, index: Array, axis: int) -> Array:
-    sharding = _explicit_sharding(x)
-    how = {} if sharding is None else {"out_sharding": sharding}
+    sharding = sharding_of(x)
+    how = {"out_sharding": sharding} if sharding is not None and any(sharding.spec) else {}
     return jax.lax.broadcasted_iota(index.dtype, x.shape, axis, **how) == index
-
-
-def _explicit_sharding(x: Array) -> Any:
-    """Return the sharding that is part of the type of x; None where it has none."""
-    if not hasattr(jax, "typeof"):  # older versions have no such types
-        return None
-    sharding = jax.typeof(x).sharding
-    return sharding if any(part is not None for part in sharding.spec) else None
 
 
 @cross_entropy.defjvp

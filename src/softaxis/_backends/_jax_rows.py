@@ -12,12 +12,14 @@ gives the formula; it calls these functions again, so that any order of derivati
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from softaxis._axes import Axis
+from softaxis._axes import Axis, as_tuple
+from softaxis._backends._jax_namespace import is_cut, plain_total
 
 Array = Any
 
@@ -41,14 +43,30 @@ class Sums(NamedTuple):
 def sums(x: Array, axis: Axis) -> Sums:
     """Sum exp(x - m) over each row, and over what is below its maximum.
 
-    Nothing but the sums is asked for NaN: XLA's maximum drops it in large arrays on the CPU. And
-    `rest` takes a minimum where it means a selection, which would not fuse there.
+    Nothing but the sums is asked for NaN: XLA's maximum drops it in large arrays on the CPU.
     """
     info = jnp.finfo(x.dtype)
     shift = jnp.clip(jnp.max(x, axis, keepdims=True), info.min, info.max)
     e = jnp.exp(x - shift)
-    below = jnp.minimum(e, (1 - e) * (4 / float(info.eps)))  # 0 at 1, and e from 1 - eps / 2 down
-    return Sums(shift, e, jnp.sum(e, axis, keepdims=True), jnp.sum(below, axis, keepdims=True))
+    return Sums(shift, e, plain_total(e, axis), _rest(e, axis))
+
+
+def _rest(e: Array, axis: Axis) -> Array:
+    """Sum what is below 1; halved before it is looked at, so that XLA never stores the whole."""
+    if is_cut(e, axis):
+        return plain_total(_below(e), axis)
+    one = as_tuple(axis)[0]
+    half = e.shape[one] // 2
+    ends = [0, half, 2 * half, e.shape[one]]
+    parts = [_below(jax.lax.slice_in_dim(e, i, j, axis=one)) for i, j in pairwise(ends) if i < j]
+    odd = parts.pop() if len(parts) % 2 else None
+    rest = plain_total(parts[0] + parts[1], axis) if parts else 0.0
+    return rest if odd is None else rest + plain_total(odd, axis)
+
+
+def _below(e: Array) -> Array:
+    """0 at 1, and e from 1 - eps / 2 down."""
+    return jnp.minimum(e, (1 - e) * (4 / float(jnp.finfo(e.dtype).eps)))
 
 
 def softmax(x: Array, axis: Axis) -> Array:
