@@ -135,8 +135,8 @@ def _loss(
     loss = _jax_losses.cross_entropy(x, at, counted, axis)
     grad = _jax_losses.residual(x, at, counted, axis)
     if z_loss:
-        lse = jnp.where(counted, _jax_rows.logsumexp(x, axis), 0)
-        loss = loss + z_loss * lse * lse
+        lse = _jax_rows.logsumexp(jnp.where(counted, x, 0), axis)
+        loss = loss + z_loss * jnp.where(counted, lse, 0) ** 2
     loss = jnp.where(valid | ~counted, loss, jnp.nan)
     grad = jnp.where(valid | ~counted, grad, jnp.nan)
     if where is not None:
@@ -146,9 +146,8 @@ def _loss(
     if reduction == "mean":
         divisor = jnp.maximum(jnp.sum(counted, dtype=x.dtype), 1)
         loss, grad = loss / divisor, grad / divisor
-    return squeezed(
-        cast(loss, final, xp), axis if reduction == "none" else tuple(range(x.ndim)), False, xp
-    ), cast(grad, final, xp)
+    axes = axis if reduction == "none" else tuple(range(x.ndim))
+    return squeezed(cast(loss, final, xp), axes, False, xp), cast(grad, final, xp)
 
 
 def _has_rows(x: Array, axis: Axis) -> bool:
