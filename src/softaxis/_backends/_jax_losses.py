@@ -42,11 +42,13 @@ def _is_label(x: Array, index: Array, axis: int) -> Array:
     return jax.lax.broadcasted_iota(index.dtype, x.shape, axis, **how) == index
 
 
-@cross_entropy.defjvp
-def _(axis: int, primals: Any, tangents: Any) -> Any:
+def _cross_entropy_jvp(axis: int, primals: Any, tangents: Any) -> Any:
     x, index, counted = primals
     slope = jnp.sum(residual(x, index, counted, axis) * tangents[0], axis, keepdims=True)
     return cross_entropy(x, index, counted, axis), jnp.where(counted, slope, 0)
+
+
+cross_entropy.defjvp(_cross_entropy_jvp)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -60,9 +62,11 @@ def residual(x: Array, index: Array, counted: Array, axis: int) -> Array:
     return jnp.where(counted & (r.s != 0), w, 0)
 
 
-@residual.defjvp
-def _(axis: int, primals: Any, tangents: Any) -> Any:
+def _residual_jvp(axis: int, primals: Any, tangents: Any) -> Any:
     x, index, counted = primals
     p, s = probabilities(x, axis)
     t = product(p, s, tangents[0], axis)
     return residual(x, index, counted, axis), jnp.where(counted, t, 0)
+
+
+residual.defjvp(_residual_jvp)

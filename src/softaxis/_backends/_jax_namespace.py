@@ -59,9 +59,11 @@ def sharding_of(a: Array) -> Any:
     return sharding if sharding.mesh.axis_names and sharding.mesh.size > 1 else None
 
 
-@total.defjvp
-def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+def _total_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     return total(primals[0], axis), jnp.sum(tangents[0], axis, keepdims=True)
+
+
+total.defjvp(_total_jvp)
 
 
 def largest(a: Array, axis: Axis | None = None, keepdims: bool = False) -> Array:

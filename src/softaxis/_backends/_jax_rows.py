@@ -87,11 +87,13 @@ def _softmax(x: Array, axis: Axis) -> tuple[Array, Array]:
     return r.e * jnp.where(r.s == jnp.inf, jnp.nan, 1 / r.s), r.s
 
 
-@_softmax.defjvp
-def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _softmax_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     y, s = _softmax(x, axis)
     return (y, s), (product(_live(s, y), s, t, axis), jnp.zeros_like(s))
+
+
+_softmax.defjvp(_softmax_jvp)
 
 
 def product(p: Array, s: Array, t: Array, axis: Axis) -> Array:
@@ -132,12 +134,14 @@ def log_softmax(x: Array, axis: Axis) -> Array:
     return (x - r.shift) - jnp.where((r.s == 0) | (r.s == jnp.inf), jnp.nan, r.log)
 
 
-@log_softmax.defjvp
-def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _log_softmax_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     p, s = probabilities(x, axis)
     h = _from_top(p, s, _live(s, t), axis)
     return log_softmax(x, axis), h - _mean(p, s, h, axis)
+
+
+log_softmax.defjvp(_log_softmax_jvp)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -147,7 +151,9 @@ def logsumexp(x: Array, axis: Axis) -> Array:
     return jnp.where(r.s == 0, -jnp.inf, r.shift + r.log)
 
 
-@logsumexp.defjvp
-def _(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _logsumexp_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     return logsumexp(x, axis), jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
+
+
+logsumexp.defjvp(_logsumexp_jvp)
