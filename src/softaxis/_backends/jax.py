@@ -1,7 +1,8 @@
-"""JAX: the array-API implementation, compiled as a whole.
+"""JAX: programs of few passes with derivatives of their own, compiled as a whole.
 
-Called on plain arrays it runs as one XLA program instead of some thirty; inside `jax.jit`,
-`jax.vmap` or `jax.grad` it becomes part of the surrounding one.
+The functions that nearly every call is about are written for XLA, the rest is the array-API
+implementation. Called on plain arrays it runs as one XLA program instead of some thirty; inside
+`jax.jit`, `jax.vmap` or `jax.grad` it becomes part of the surrounding one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from softaxis import _generic
+from softaxis._backends import _jax_functions
+from softaxis._backends._jax_namespace import namespace
+from softaxis._backends._jax_shortcuts import SHORTCUTS
 from softaxis.backend import Backend
 
 backend = Backend("jax", types=(jax.Array, jax.core.Tracer))
@@ -43,7 +47,9 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         static = tuple(name for name in arguments if name in _STATIC)
         compiled = jitted.get(static)
         if compiled is None:
-            compiled = jitted[static] = jax.jit(partial(function, xp=jnp), static_argnames=static)
+            compiled = jitted[static] = jax.jit(
+                partial(function, xp=namespace), static_argnames=static
+            )
         return compiled(*arrays, **arguments)
 
     return call
@@ -60,5 +66,8 @@ def _number(value: float) -> Any:
 
 for _name in _generic.__all__:
     backend.implements(name=_name, dtypes=None, differentiable=True, traceable=True)(
-        _compiled(getattr(_generic, _name))
+        _compiled(getattr(_jax_functions, _name, getattr(_generic, _name)))
     )
+for _name, _shortcut in SHORTCUTS.items():  # for what `jax.Array` stands for outside of a trace
+    _concrete = dict.fromkeys(jax.Array.__subclasses__(), _shortcut)
+    backend.functions[_name] = backend.functions[_name]._replace(shortcuts=_concrete)

@@ -1,0 +1,72 @@
+"""Cross-entropy on JAX with integer labels: its residual is the derivative, of any order.
+
+With x_y the logit of the label, and s, L as in `_jax_rows`,
+
+    loss = (m - x_y) + L,    d loss / d x_c = p_c, and at the label -(1 - p_y),
+
+where 1 - p_y is rest / s for a label whose logit is the only maximum.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from softaxis._backends._jax_namespace import sharding_of
+from softaxis._backends._jax_rows import Array, probabilities, product, sums
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def cross_entropy(x: Array, index: Array, counted: Array, axis: int) -> Array:
+    """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count."""
+    r = sums(x, axis)
+    loss = (r.shift - _of_label(x, index, axis)) + r.log
+    loss = jnp.where(r.s == jnp.inf, jnp.nan, loss)
+    return jnp.where(counted, loss, 0)
+
+
+def _of_label(x: Array, index: Array, axis: int) -> Array:
+    """x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
+    sharding = sharding_of(x)
+    if sharding is None or sharding.spec[axis] is None:
+        return jnp.take_along_axis(x, index, axis)
+    return jnp.sum(jnp.where(_is_label(x, index, axis), x, 0), axis, keepdims=True)
+
+
+def _is_label(x: Array, index: Array, axis: int) -> Array:
+    sharding = sharding_of(x)
+    how = {"out_sharding": sharding} if sharding is not None and any(sharding.spec) else {}
+    return jax.lax.broadcasted_iota(index.dtype, x.shape, axis, **how) == index
+
+
+def _cross_entropy_jvp(axis: int, primals: Any, tangents: Any) -> Any:
+    x, index, counted = primals
+    slope = jnp.sum(residual(x, index, counted, axis) * tangents[0], axis, keepdims=True)
+    return cross_entropy(x, index, counted, axis), jnp.where(counted, slope, 0)
+
+
+cross_entropy.defjvp(_cross_entropy_jvp)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def residual(x: Array, index: Array, counted: Array, axis: int) -> Array:
+    """Return p minus one-hot labels; 0 in rows that do not count or hold nothing but -inf."""
+    r = sums(x, axis)
+    others = jnp.where((r.e == 1) & (r.s < 2), r.rest, r.s - r.e)
+    w = jnp.where(_is_label(x, index, axis), -others, r.e) * jnp.where(
+        r.s == jnp.inf, jnp.nan, 1 / r.s
+    )
+    return jnp.where(counted & (r.s != 0), w, 0)
+
+
+def _residual_jvp(axis: int, primals: Any, tangents: Any) -> Any:
+    x, index, counted = primals
+    p, s = probabilities(x, axis)
+    t = product(p, s, tangents[0], axis)
+    return residual(x, index, counted, axis), jnp.where(counted, t, 0)
+
+
+residual.defjvp(_residual_jvp)
