@@ -115,6 +115,7 @@ x = torch.ones(2, 3)
 softaxis.softmax(x); softaxis.logsumexp(x, axis=0); softaxis.softmax(torch.nn.Parameter(x))
 softaxis.softmax(x, where=x > 0, temperature=2.0)
 loaded = [name for name in sys.modules if name.startswith("softaxis._backends.")]
+loaded = [name for name in loaded if not name.startswith("softaxis._backends._")]
 print(json.dumps(dict(loaded=loaded)))
 """,
         "good",

@@ -1,0 +1,134 @@
+"""torch_numba: the kernels of the `numba` backend on the memory of PyTorch's CPU tensors.
+
+Nothing is copied. What PyTorch transforms or compiles runs on the array-API implementation, whose
+steps it can see.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softaxis import _generic
+from softaxis._axes import Axis
+from softaxis._backends import _torch_numba as kernels
+from softaxis._backends._torch_autograd import (
+    PLAIN,
+    CrossEntropy,
+    LogSoftmax,
+    Logsumexp,
+    Softmax,
+    Terms,
+    is_recorded,
+    is_transformed,
+)
+from softaxis._libraries._torch import LIBRARY
+from softaxis.backend import Backend, declined
+
+backend = Backend("torch_numba", types=PLAIN)
+
+_RECORD: dict[str, Any] = {
+    "dtypes": ("float16", "float32", "float64"),
+    "devices": ("cpu",),
+    "differentiable": True,
+    "traceable": True,
+    "notes": "fewer than 131,072 elements: plain rows whose kernel is on disk",
+}
+
+
+def _why_not(
+    name: str, x: Tensor, axis: Axis, dtype: torch.dtype | None, *others: Tensor | None
+) -> str:
+    """Return why a call is not for kernels; nothing where it is."""
+    if axis == () or 0 in x.shape:
+        return "takes one or more axes of a tensor that is not empty"
+    if dtype is not None and dtype is not x.dtype:
+        return "takes no other `dtype` than that of the tensor"
+    if not all(one is None or kernels.is_memory(one) for one in (x, *others)):
+        return "takes plain tensors that nothing watches"
+    plain = axis == x.ndim - 1 and all(one is None for one in others)
+    return kernels.too_small(name, x, plain)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.softmax_of_rows)
+def softmax(
+    x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Any:
+    """exp(z) / sum(exp(z))."""
+    if is_transformed():
+        return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
+    why = _why_not("softmax", x, axis, dtype, where)
+    if why:
+        return declined(why)
+    if is_recorded(x):
+        return Softmax.apply(x, axis, where, kernels.KERNELS)
+    return kernels.softmax(x, axis, where)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.log_softmax_of_rows)
+def log_softmax(
+    x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Any:
+    """z - log(sum(exp(z)))."""
+    if is_transformed():
+        return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
+    why = _why_not("log_softmax", x, axis, dtype, where)
+    if why:
+        return declined(why)
+    if is_recorded(x):
+        return LogSoftmax.apply(x, axis, where, kernels.KERNELS)
+    return kernels.log_softmax(x, axis, where)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.logsumexp_of_rows)
+def logsumexp(
+    x: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    keepdims: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """m + log(sum(exp(x - m)))."""
+    if is_transformed():
+        return _generic.logsumexp(
+            x, axis=axis, where=where, keepdims=keepdims, dtype=dtype, xp=LIBRARY.xp
+        )
+    why = _why_not("logsumexp", x, axis, dtype, where)
+    if why:
+        return declined(why)
+    if is_recorded(x):
+        y = Logsumexp.apply(x, axis, where, kernels.KERNELS)
+    else:
+        y = kernels.logsumexp(x, axis, where)
+    return y if keepdims else y.squeeze(axis)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.cross_entropy_of_rows)
+def cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """-log p of the right class; the gradient is computed when it is asked for."""
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if is_transformed():
+        return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
+    why = kernels.unusual(labels, terms)
+    why = why or _why_not("cross_entropy", logits, axis, None, where, class_weights, labels)
+    if why:
+        return declined(why)
+    if is_recorded(logits):
+        return CrossEntropy.apply(logits, labels, axis, terms, kernels.KERNELS)
+    return kernels.cross_entropy(logits, labels, axis, terms)
