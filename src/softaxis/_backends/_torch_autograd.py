@@ -46,6 +46,10 @@ class Kernels(NamedTuple):
     cross_entropy_vjp: Callable[[Tensor, Tensor, Tensor, Any, Terms], Tensor]
 
 
+_is_compiling = torch.compiler.is_compiling
+_is_in_transform = torch._C._are_functorch_transforms_active
+
+
 def is_recorded(x: Tensor) -> bool:
     """Return whether autograd records what is computed from a tensor, in reverse mode."""
     return bool(x.requires_grad and torch.is_grad_enabled())
@@ -53,11 +57,7 @@ def is_recorded(x: Tensor) -> bool:
 
 def is_transformed() -> bool:
     """Return whether something else looks at every step: a compiler, torch.func, forward mode."""
-    return bool(
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-    )
+    return bool(_is_compiling() or _is_in_transform() or forward_ad._current_level >= 0)
 
 
 def _is_plain(*tensors: Tensor) -> bool:

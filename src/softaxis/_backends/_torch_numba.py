@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -43,7 +44,7 @@ def too_small(name: str, x: Tensor, plain: bool) -> str:
     if x.numel() >= _PAYS:
         ready = x.dtype is not torch.float16 or _has_float16()
         return "" if ready else "takes float16 on processors that convert it"
-    if plain and x.shape[-1] <= _SHORT and x.is_contiguous() and is_ready(name, x.dtype):
+    if plain and x.shape[-1] <= _SHORT and x.is_contiguous() and _SMALL[name][x.dtype]:
         return ""
     return f"fewer than {_PAYS} elements"
 
@@ -60,14 +61,25 @@ def unusual(labels: Tensor, terms: Terms) -> str:
     return ""
 
 
-@cache
-def is_ready(name: str, dtype: torch.dtype) -> bool:
-    """Return whether a small tensor finds compiled code, on disk or in memory."""
-    if dtype not in (torch.float32, torch.float64):
-        return False
-    from softaxis._backends._numba._machine import KNOWS_ARRAYS, is_compiled
+class _Ready(dict[torch.dtype, bool]):
+    """Whether an entry is compiled, on disk or in memory, by dtype."""
 
-    return KNOWS_ARRAYS and is_compiled(f"{name}_small", str(dtype).removeprefix("torch."))
+    def __init__(self, entry: str) -> None:
+        self.entry = entry
+
+    def __missing__(self, dtype: torch.dtype) -> bool:
+        from softaxis._backends._numba._machine import KNOWS_ARRAYS, is_compiled
+
+        known = KNOWS_ARRAYS and dtype in (torch.float32, torch.float64)
+        found = self[dtype] = known and is_compiled(self.entry, str(dtype).removeprefix("torch."))
+        return found
+
+
+_SMALL = {
+    name: _Ready(f"{name}_small")
+    for name in ("softmax", "log_softmax", "logsumexp", "cross_entropy", "cross_entropy_and_grad")
+}
+_VJPS = {name: _Ready(name) for name in ("softmax_vjp", "log_softmax_vjp")}
 
 
 @cache
@@ -91,7 +103,7 @@ def softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
-    if p.numel() < _PAYS:
+    if p.numel() < _PAYS and not _VJPS["softmax_vjp"][p.dtype]:
         return NATIVE.softmax_vjp(p, g, axis)
     return _tensor(numba.softmax_vjp(_array(p), _array(g), axis=axis))
 
@@ -103,7 +115,7 @@ def log_softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
-    if logp.numel() < _PAYS:
+    if logp.numel() < _PAYS and not _VJPS["log_softmax_vjp"][logp.dtype]:
         return NATIVE.log_softmax_vjp(logp, g, axis)
     return _tensor(numba.log_softmax_vjp(_array(logp), _array(g), axis=axis))
 
@@ -131,7 +143,7 @@ def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor
 def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
     """g d loss / d x: a factor of all rows is the kernel's, one for each is multiplied with."""
     if x.numel() < _PAYS:
-        return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
+        return _small_gradient(x, labels, g, axis, terms)
     one = not any(g.stride())  # a number, or one that autograd has expanded
     _, slope = _engine().cross_entropy(
         _array(x),
@@ -143,6 +155,17 @@ def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Te
     )
     dx = _tensor(slope)
     return dx if one else dx.mul_(g.unsqueeze(axis))
+
+
+def _small_gradient(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
+    if not _SMALL["cross_entropy_and_grad"][x.dtype]:
+        return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
+    found = _numba_small.cross_entropy_and_grad_of_rows(
+        _array(x), labels.numpy(), -1, terms.ignore_index, terms.reduction
+    )
+    if found is NotImplemented:
+        return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
+    return _tensor(found[1]).mul_(g.unsqueeze(-1) if terms.reduction == "none" else g)
 
 
 KERNELS = Kernels(
@@ -159,65 +182,56 @@ KERNELS = Kernels(
 
 def softmax_of_rows(x: Tensor, axis: Any) -> Any:
     """Normalise a small tensor; the native operator does it where rows are short."""
-    a = _unrecorded(x, axis)
-    if a is None:
-        return NotImplemented
-    if x.shape[-1] < FEW:
+    if _is_plain(x, axis) and 0 < x.shape[-1] < FEW and x.is_floating_point():
         return torch.softmax(x, -1)
-    return _of_rows("softmax", x.dtype, a, -1)
+    return _softmax_of_rows(x, axis)
 
 
-def log_softmax_of_rows(x: Tensor, axis: Any) -> Any:
-    """The same, and its logarithm."""
-    a = _unrecorded(x, axis)
-    return NotImplemented if a is None else _of_rows("log_softmax", x.dtype, a, -1)
+def _shortcut(name: str) -> Callable[..., Any]:
+    """Return what computes rows of a small tensor, recorded or not, if nobody else looks on."""
+    ready = _SMALL[name]
+    compute: Callable[..., Any] = getattr(_numba_small, f"{name}_of_rows")
+
+    def of_rows(x: Tensor, axis: Any) -> Any:
+        if _is_plain(x, axis) and ready[x.dtype]:
+            try:
+                y = compute(x.numpy(), -1)
+            except (RuntimeError, TypeError):  # not in the memory of the CPU
+                return NotImplemented
+            return y if y is NotImplemented else _tensor(y)
+        return NotImplemented
+
+    return of_rows
 
 
-def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
-    """Reduce a small tensor."""
-    a = _unrecorded(x, axis)
-    return NotImplemented if a is None else _of_rows("logsumexp", x.dtype, a, -1)
+_softmax_of_rows = _shortcut("softmax")
+log_softmax_of_rows = _shortcut("log_softmax")
+logsumexp_of_rows = _shortcut("logsumexp")
 
 
 def cross_entropy_of_rows(
     logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
 ) -> Any:
-    """Return the losses of a small tensor with integer labels."""
-    a = _unrecorded(logits, axis)
-    if a is None or type(labels) is not Tensor or not labels.is_cpu:
-        return NotImplemented
-    y = labels.numpy()
-    return _of_rows("cross_entropy", logits.dtype, a, y, -1, ignore_index, reduction)
+    """Return the losses of a small tensor with integer labels; wrong ones are left to others."""
+    if _is_plain(logits, axis) and _SMALL["cross_entropy"][logits.dtype] and type(labels) is Tensor:
+        try:
+            a, y = logits.numpy(), labels.numpy()
+        except (RuntimeError, TypeError):
+            return NotImplemented
+        loss = _numba_small.cross_entropy_of_rows(a, y, -1, ignore_index, reduction)
+        return loss if loss is NotImplemented else _tensor(loss)
+    return NotImplemented
 
 
-_SMALL: dict[str, Any] = {
-    "softmax": _numba_small.softmax_of_rows,
-    "log_softmax": _numba_small.log_softmax_of_rows,
-    "logsumexp": _numba_small.logsumexp_of_rows,
-    "cross_entropy": _numba_small.cross_entropy_of_rows,
-}
-
-
-def _of_rows(name: str, dtype: torch.dtype, *arguments: Any) -> Any:
-    if not is_ready(name, dtype):
-        return NotImplemented
-    y = _SMALL[name](*arguments)
-    return y if y is NotImplemented else _tensor(y)
-
-
-def _unrecorded(x: Tensor, axis: Any) -> Any:
-    """Return a tensor as an array where nobody looks on; None also for rows along another axis."""
-    if (
+def _is_plain(x: Tensor, axis: Any) -> bool:
+    """Return whether rows lie along the last axis, and nobody records, replaces or watches them."""
+    return (
         type(axis) is int
         and (axis == -1 or axis == x.ndim - 1)
+        and not x.requires_grad
         and not is_transformed()
         and not is_watched()
-    ):
-        try:
-            return x.numpy()
-        except (RuntimeError, TypeError):  # it is recorded, or not in the memory of the CPU
-            return None
-    return None
+    )
 
 
 def _array(x: Tensor) -> Any:
@@ -229,10 +243,12 @@ def _mask(where: Tensor | None) -> Any:
 
 
 def _keywords(terms: Terms) -> dict[str, Any]:
-    arrays = {"where": _mask(terms.where)}
-    if terms.class_weights is not None:
-        arrays["class_weights"] = _array(terms.class_weights)
-    return {**terms._asdict(), **arrays}
+    weights = terms.class_weights
+    given = {
+        "where": _mask(terms.where),
+        "class_weights": None if weights is None else _array(weights),
+    }
+    return terms._asdict() | given
 
 
 def _tensor(y: Any) -> Tensor:
