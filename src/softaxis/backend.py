@@ -78,6 +78,8 @@ class Implementation(NamedTuple):
         The keyword arguments it takes; None where it takes all of them.
     shortcuts : dict of type to callable, or None
         By exact type of the first array, what is asked before it.
+    selective : bool
+        The shortcuts are asked below the minimum size as well.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Implementation(NamedTuple):
     capability: Capability
     keywords: frozenset[str] | None
     shortcuts: dict[type, Shortcut] | None = None
+    selective: bool = False
 
 
 class Backend:
@@ -133,7 +136,13 @@ class Backend:
     def implements(self, function: F, /) -> F: ...
     @overload
     def implements(
-        self, /, *, name: str | None = None, shortcut: Shortcut | None = None, **capability: Any
+        self,
+        /,
+        *,
+        name: str | None = None,
+        shortcut: Shortcut | None = None,
+        selective: bool = False,
+        **capability: Any,
     ) -> Callable[[F], F]: ...
 
     def implements(
@@ -143,6 +152,7 @@ class Backend:
         *,
         name: str | None = None,
         shortcut: Shortcut | None = None,
+        selective: bool = False,
         **capability: Any,
     ) -> F | Callable[[F], F]:
         """Register an implementation; use it as a decorator.
@@ -160,6 +170,9 @@ class Backend:
             `NotImplemented` for whatever needs another look. Only arrays whose type is exactly one
             of the backend's come there, and only while the implementation is the first to be
             asked at every size and nobody is tracing.
+        selective : bool, optional
+            The shortcut is to be asked below the minimum size too, where it takes what pays and
+            leaves the rest.
         **capability
             Fields of `Capability`.
         """
@@ -168,7 +181,9 @@ class Backend:
             key = name or f.__name__
             record = Capability(**capability)
             shortcuts = dict.fromkeys(self.types, shortcut) if shortcut is not None else None
-            self.functions[key] = Implementation(key, self.name, f, record, _keywords(f), shortcuts)
+            self.functions[key] = Implementation(
+                key, self.name, f, record, _keywords(f), shortcuts, selective
+            )
             return f
 
         return register if function is None else register(function)

@@ -145,10 +145,16 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, labels: Tensor, axis: Axis, terms: Terms, kernels: Kernels
+        ctx: Any,
+        x: Tensor,
+        labels: Tensor,
+        axis: Axis,
+        terms: Terms,
+        kernels: Kernels,
+        known: Tensor | None,
     ) -> Tensor:
-        """Save nothing that is as large as the logits but the logits."""
-        loss = kernels.cross_entropy(x, labels, axis, terms)
+        """Save nothing that is as large as the logits but the logits. `known` is the loss."""
+        loss = kernels.cross_entropy(x, labels, axis, terms) if known is None else known
         ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
         ctx.axis, ctx.kernels = axis, kernels
         ctx.terms = terms._replace(where=None, class_weights=None)
@@ -166,4 +172,4 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
                 x, labels, axis=ctx.axis, **terms._asdict(), xp=LIBRARY.xp
             )
             dx = slope * (g.unsqueeze(ctx.axis) if terms.reduction == "none" else g)
-        return dx, None, None, None, None
+        return dx, None, None, None, None, None

@@ -13,25 +13,34 @@ from torch import Tensor
 
 from softaxis._axes import Axis, reduced_shape
 from softaxis._backends import _numba_small, numba
-from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded, is_transformed
+from softaxis._backends._torch_autograd import (
+    PLAIN,
+    CrossEntropy,
+    Kernels,
+    LogSoftmax,
+    Logsumexp,
+    Softmax,
+    Terms,
+    is_recorded,
+    is_transformed,
+)
 from softaxis._backends._torch_rows import FEW
 from softaxis._backends.torch import KERNELS as NATIVE
 
-_PAYS = 1 << 17
+PAYS = 1 << 17
 """Elements from which on kernels are compiled that are not on disk: that takes some seconds."""
 _SHORT = 1 << 12
 """The longest row that the functions for small arrays take."""
 
 
-def is_memory(x: Tensor) -> bool:
-    """Return whether a tensor is numbers in the memory of the CPU, and nobody watches the call."""
-    return (
-        type(x) in PLAIN
-        and x.is_cpu
-        and x.layout is torch.strided
-        and not x.is_neg()
-        and not is_watched()
-    )
+def is_memory(*tensors: Tensor | None) -> bool:
+    """Return whether tensors are numbers in the memory of the CPU, and nobody watches the call."""
+    for x in tensors:
+        if x is not None and not (
+            type(x) in PLAIN and x.is_cpu and x.layout is torch.strided and not x.is_neg()
+        ):
+            return False
+    return not is_watched()
 
 
 def is_watched() -> bool:
@@ -39,21 +48,13 @@ def is_watched() -> bool:
     return bool(torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state())
 
 
-def too_small(name: str, x: Tensor, plain: bool) -> str:
-    """Return why a tensor is not worth it; `plain` are rows along the last axis, and no mask."""
-    if x.numel() >= _PAYS:
-        ready = x.dtype is not torch.float16 or _has_float16()
-        return "" if ready else "takes float16 on processors that convert it"
-    if plain and x.shape[-1] <= _SHORT and x.is_contiguous() and _SMALL[name][x.dtype]:
-        return ""
-    return f"fewer than {_PAYS} elements"
-
-
 def unusual(labels: Tensor, terms: Terms) -> str:
     """Return why the kernel does not compute such a loss."""
     if labels.dtype.is_floating_point or not isfinite(terms.z_loss):
         return "takes integer labels"
     weights = terms.class_weights
+    if not is_memory(labels, weights):
+        return "takes plain tensors that nothing watches"
     if weights is not None and (is_recorded(weights) or weights.dtype is torch.bfloat16):
         return "has no gradient of `class_weights`, and takes no bfloat16"
     if terms.label_smoothing and not (terms.where is None and terms.class_weights is None):
@@ -90,7 +91,8 @@ def _engine() -> Any:
 
 
 @cache
-def _has_float16() -> bool:
+def has_float16() -> bool:
+    """Return whether the processor converts float16."""
     from softaxis._backends._numba._launch import HAS_FLOAT16
 
     return bool(HAS_FLOAT16)
@@ -103,9 +105,14 @@ def softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
-    if p.numel() < _PAYS and not _VJPS["softmax_vjp"][p.dtype]:
+    if _is_for_native("softmax_vjp", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
     return _tensor(numba.softmax_vjp(_array(p), _array(g), axis=axis))
+
+
+def _is_for_native(entry: str, x: Tensor, axis: Any) -> bool:
+    """Return whether a gradient is not worth compiling a kernel."""
+    return isinstance(axis, int) and x.numel() < PAYS and not _VJPS[entry][x.dtype]
 
 
 def log_softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
@@ -115,7 +122,7 @@ def log_softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
-    if logp.numel() < _PAYS and not _VJPS["log_softmax_vjp"][logp.dtype]:
+    if _is_for_native("log_softmax_vjp", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
     return _tensor(numba.log_softmax_vjp(_array(logp), _array(g), axis=axis))
 
@@ -128,7 +135,7 @@ def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
 
 def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: Any, where: Tensor | None) -> Tensor:
     """g softmax(x); 0 for a row of -inf."""
-    if x.numel() < _PAYS:
+    if isinstance(axis, int) and x.numel() < PAYS and not _SMALL["softmax"][x.dtype]:
         return NATIVE.logsumexp_vjp(x, y, g, axis, where)
     p = softmax(x, axis, where).mul_(g)
     empty = y == -torch.inf
@@ -142,7 +149,11 @@ def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor
 
 def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
     """g d loss / d x: a factor of all rows is the kernel's, one for each is multiplied with."""
-    if x.numel() < _PAYS:
+    if (
+        x.numel() < PAYS
+        and terms[:2] == (None, None)
+        and terms.label_smoothing == terms.z_loss == 0
+    ):
         return _small_gradient(x, labels, g, axis, terms)
     one = not any(g.stride())  # a number, or one that autograd has expanded
     _, slope = _engine().cross_entropy(
@@ -158,11 +169,11 @@ def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Te
 
 
 def _small_gradient(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
-    if not _SMALL["cross_entropy_and_grad"][x.dtype]:
-        return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
-    found = _numba_small.cross_entropy_and_grad_of_rows(
-        _array(x), labels.numpy(), -1, terms.ignore_index, terms.reduction
-    )
+    found: Any = NotImplemented
+    if axis == x.ndim - 1 and _SMALL["cross_entropy_and_grad"][x.dtype]:
+        found = _numba_small.cross_entropy_and_grad_of_rows(
+            _array(x), labels.numpy(), -1, terms.ignore_index, terms.reduction
+        )
     if found is NotImplemented:
         return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
     return _tensor(found[1]).mul_(g.unsqueeze(-1) if terms.reduction == "none" else g)
@@ -182,53 +193,82 @@ KERNELS = Kernels(
 
 def softmax_of_rows(x: Tensor, axis: Any) -> Any:
     """Normalise a small tensor; the native operator does it where rows are short."""
-    if _is_plain(x, axis) and 0 < x.shape[-1] < FEW and x.is_floating_point():
+    if (
+        not x.requires_grad
+        and _is_plain(x, axis)
+        and 0 < x.shape[-1] < FEW
+        and x.is_floating_point()
+    ):
         return torch.softmax(x, -1)
     return _softmax_of_rows(x, axis)
 
 
-def _shortcut(name: str) -> Callable[..., Any]:
+def _shortcut(name: str, step: type[torch.autograd.Function]) -> Callable[..., Any]:
     """Return what computes rows of a small tensor, recorded or not, if nobody else looks on."""
     ready = _SMALL[name]
     compute: Callable[..., Any] = getattr(_numba_small, f"{name}_of_rows")
 
     def of_rows(x: Tensor, axis: Any) -> Any:
-        if _is_plain(x, axis) and ready[x.dtype]:
-            try:
-                y = compute(x.numpy(), -1)
-            except (RuntimeError, TypeError):  # not in the memory of the CPU
-                return NotImplemented
-            return y if y is NotImplemented else _tensor(y)
-        return NotImplemented
+        if not _is_plain(x, axis) or not ready[x.dtype]:
+            return NotImplemented
+        if x.requires_grad:
+            if torch.is_grad_enabled() and _is_small(x):
+                return step.apply(x, x.ndim - 1, None, KERNELS)
+            return NotImplemented
+        try:
+            y = compute(x.numpy(), -1)
+        except (RuntimeError, TypeError):  # not in the memory of the CPU
+            return NotImplemented
+        return y if y is NotImplemented else _tensor(y)
 
     return of_rows
 
 
-_softmax_of_rows = _shortcut("softmax")
-log_softmax_of_rows = _shortcut("log_softmax")
-logsumexp_of_rows = _shortcut("logsumexp")
+_softmax_of_rows = _shortcut("softmax", Softmax)
+log_softmax_of_rows = _shortcut("log_softmax", LogSoftmax)
+
+
+def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
+    """Reduce a small tensor."""
+    y = _logsumexp_of_rows(x, axis)
+    return y.squeeze(-1) if x.requires_grad and y is not NotImplemented else y
+
+
+_logsumexp_of_rows = _shortcut("logsumexp", Logsumexp)
 
 
 def cross_entropy_of_rows(
     logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
 ) -> Any:
     """Return the losses of a small tensor with integer labels; wrong ones are left to others."""
-    if _is_plain(logits, axis) and _SMALL["cross_entropy"][logits.dtype] and type(labels) is Tensor:
-        try:
-            a, y = logits.numpy(), labels.numpy()
-        except (RuntimeError, TypeError):
-            return NotImplemented
-        loss = _numba_small.cross_entropy_of_rows(a, y, -1, ignore_index, reduction)
-        return loss if loss is NotImplemented else _tensor(loss)
-    return NotImplemented
+    ready = _SMALL["cross_entropy"][logits.dtype]
+    if not ready or not _is_plain(logits, axis) or type(labels) is not Tensor:
+        return NotImplemented
+    try:
+        a, y = _array(logits), labels.numpy()
+    except (RuntimeError, TypeError):
+        return NotImplemented
+    found = _numba_small.cross_entropy_of_rows(a, y, -1, ignore_index, reduction)
+    if found is NotImplemented:
+        return NotImplemented
+    loss = _tensor(found)
+    if not is_recorded(logits):
+        return loss
+    terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
+    return CrossEntropy.apply(logits, labels, logits.ndim - 1, terms, KERNELS, loss)
+
+
+def _is_small(x: Tensor) -> bool:
+    """Return whether the functions for small arrays take a tensor."""
+    few = 0 < x.numel() < PAYS and x.shape[-1] <= _SHORT
+    return few and bool(x.is_cpu and x.is_contiguous())
 
 
 def _is_plain(x: Tensor, axis: Any) -> bool:
-    """Return whether rows lie along the last axis, and nobody records, replaces or watches them."""
+    """Return whether rows lie along the last axis, and nobody replaces or watches them."""
     return (
         type(axis) is int
         and (axis == -1 or axis == x.ndim - 1)
-        and not x.requires_grad
         and not is_transformed()
         and not is_watched()
     )

@@ -115,7 +115,7 @@ def cross_entropy(
     if is_transformed():
         return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
     if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, axis, terms, KERNELS)
+        return CrossEntropy.apply(logits, labels, axis, terms, KERNELS, None)
     return _cross_entropy(logits, labels, axis, terms)
 
 

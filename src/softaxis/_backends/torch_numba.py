@@ -34,22 +34,23 @@ _RECORD: dict[str, Any] = {
     "devices": ("cpu",),
     "differentiable": True,
     "traceable": True,
-    "notes": "fewer than 131,072 elements: plain rows whose kernel is on disk",
+    "min_size": kernels.PAYS,
+    "selective": True,
+    "notes": "at any size for plain rows whose kernel is on disk",
 }
 
 
-def _why_not(
-    name: str, x: Tensor, axis: Axis, dtype: torch.dtype | None, *others: Tensor | None
-) -> str:
+def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | None) -> str:
     """Return why a call is not for kernels; nothing where it is."""
     if axis == () or 0 in x.shape:
         return "takes one or more axes of a tensor that is not empty"
     if dtype is not None and dtype is not x.dtype:
         return "takes no other `dtype` than that of the tensor"
-    if not all(one is None or kernels.is_memory(one) for one in (x, *others)):
+    if not kernels.is_memory(x, where):
         return "takes plain tensors that nothing watches"
-    plain = axis == x.ndim - 1 and all(one is None for one in others)
-    return kernels.too_small(name, x, plain)
+    if x.dtype is torch.float16 and not kernels.has_float16():
+        return "takes float16 on processors that convert it"
+    return ""
 
 
 @backend.implements(**_RECORD, shortcut=kernels.softmax_of_rows)
@@ -59,7 +60,7 @@ def softmax(
     """exp(z) / sum(exp(z))."""
     if is_transformed():
         return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
-    why = _why_not("softmax", x, axis, dtype, where)
+    why = _why_not(x, axis, dtype, where)
     if why:
         return declined(why)
     if is_recorded(x):
@@ -74,7 +75,7 @@ def log_softmax(
     """z - log(sum(exp(z)))."""
     if is_transformed():
         return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
-    why = _why_not("log_softmax", x, axis, dtype, where)
+    why = _why_not(x, axis, dtype, where)
     if why:
         return declined(why)
     if is_recorded(x):
@@ -97,7 +98,7 @@ def logsumexp(
         return _generic.logsumexp(
             x, axis=axis, where=where, keepdims=keepdims, dtype=dtype, xp=LIBRARY.xp
         )
-    why = _why_not("logsumexp", x, axis, dtype, where)
+    why = _why_not(x, axis, dtype, where)
     if why:
         return declined(why)
     if is_recorded(x):
@@ -125,10 +126,9 @@ def cross_entropy(
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
     if is_transformed():
         return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
-    why = kernels.unusual(labels, terms)
-    why = why or _why_not("cross_entropy", logits, axis, None, where, class_weights, labels)
+    why = kernels.unusual(labels, terms) or _why_not(logits, axis, None, where)
     if why:
         return declined(why)
     if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, axis, terms, kernels.KERNELS)
+        return CrossEntropy.apply(logits, labels, axis, terms, kernels.KERNELS, None)
     return kernels.cross_entropy(logits, labels, axis, terms)

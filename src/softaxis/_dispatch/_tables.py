@@ -121,7 +121,7 @@ class Table:
     def shortcut(self, cls: type, options: Options) -> Shortcut | None:
         """Return what may be asked before all else with an array of type `cls`."""
         first = self.implementations(cls, options)[0]
-        if first.shortcuts is None or first.capability.min_size:
+        if first.shortcuts is None or (first.capability.min_size and not first.selective):
             return None
         return first.shortcuts.get(cls)
 
