@@ -168,8 +168,16 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         if _is_plain(x, labels, g):
             dx = ctx.kernels.cross_entropy_vjp(x, labels, g, ctx.axis, terms)
         else:
-            _, slope = _generic.cross_entropy_and_grad(
-                x, labels, axis=ctx.axis, **terms._asdict(), xp=LIBRARY.xp
-            )
-            dx = slope * (g.unsqueeze(ctx.axis) if terms.reduction == "none" else g)
+            dx = _again(x, labels, g, ctx.axis, terms)
         return dx, None, None, None, None, None
+
+
+def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
+    """Return the same of the array-API implementation."""
+    keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
+    if torch.is_grad_enabled():  # its own gradient keeps the tail in the next one, too
+        _, pull = torch.func.vjp(lambda z: _generic.cross_entropy(z, labels, **keywords), x)
+        (dx,) = pull(g)
+        return dx
+    _, slope = _generic.cross_entropy_and_grad(x, labels, **keywords)
+    return slope * (g.unsqueeze(axis) if terms.reduction == "none" else g)

@@ -22,7 +22,7 @@ FEW = 32
 """From here on the sum of native softmax is taken again: it adds in a few long chains."""
 _PIECE = 1 << 12
 """Elements that PyTorch adds at a time: many more it may share among threads."""
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 """Elements of the losses that are computed at a time: what is not kept takes no more memory."""
 
 
