@@ -40,11 +40,11 @@ def install(session: nox.Session, *groups: str) -> None:
 @nox.session
 @nox.parametrize("library", LIBRARIES, ids=LIBRARIES)
 def tests(session: nox.Session, library: str) -> None:
-    """Run the tests on one array library."""
+    """Run the tests on one array library, a process a core; `-- -n 0 --pdb` in a single one."""
     if library == "cupy" and "cupy" not in IMPORTABLE:
         session.skip("NOT RUN: CuPy has no wheels for macOS")
     install(session, "test", library)
-    session.run("pytest", "--library", library, *session.posargs)
+    session.run("pytest", "-n", "auto", "--library", library, *session.posargs)
     if library == "cupy" and not cuda_device(session):
         session.skip(
             "what needs no GPU ran and passed; what needs one was NOT RUN, for there is none here "

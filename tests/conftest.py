@@ -125,6 +125,20 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_sessionfinish(session):
+    """Hand the reasons over to the process that reports, where this is a worker of pytest-xdist."""
+    workeroutput = getattr(session.config, "workeroutput", None)
+    if workeroutput is not None:
+        workeroutput["not_run"] = dict(session.config.stash[NOT_RUN])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take the reasons from a worker, if it lived to tell; all have collected the same tests."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[NOT_RUN] |= collections.Counter(told.get("not_run", {}))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config):
     """Say in the last lines what did not run on this library, and why."""

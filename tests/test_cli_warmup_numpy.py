@@ -28,7 +28,7 @@ def warmup(*options, prelude="", status=0, **environment):
 
 
 @needs_numba
-def test_kernels_are_compiled_once_and_then_there(tmp_path):
+def test_kernels_are_compiled_once_and_no_call_compiles_afterwards(tmp_path):
     folder = {"NUMBA_CACHE_DIR": str(tmp_path)}
     first = warmup(*KERNELS, **folder).splitlines()
     assert first[0].startswith(f"The kernels are kept in {tmp_path}")
@@ -39,12 +39,6 @@ def test_kernels_are_compiled_once_and_then_there(tmp_path):
     assert again[1].endswith("was there")
     assert again[2].startswith("0 compiled in ")
     assert len(first) == len(again) == 3
-
-
-@needs_numba
-def test_no_call_compiles_afterwards(tmp_path):
-    folder = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    warmup(*KERNELS, **folder)
     code = """
 import numpy as np, softaxis
 backend = softaxis.get_backend("numba")

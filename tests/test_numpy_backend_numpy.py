@@ -72,6 +72,8 @@ def test_the_bits_of_a_row_depend_on_the_row_alone(function, dtype, n, offset):
     x = numbers((5, n)).astype(dtype) + np.dtype(dtype).type(offset)
     x[1] += 60
     x[2, 0] += 30  # one element dominates
+    x[3, -1] = x[3].max()  # two do, and they may be in different parts of the row
+    x[4, n // 2 :] = x[4, 0]
     alone = np.stack([f(row, axis=0) for row in x])
     across = np.ascontiguousarray(x.T)
     np.testing.assert_array_equal(f(x, axis=1), alone)
@@ -173,6 +175,8 @@ def test_the_bits_of_a_loss_depend_on_the_row_alone(n, dtype, options):
     x = numbers((5, n)).astype(dtype)
     x[1] += 60
     x[2, 0] += 30  # one element dominates
+    x[3, -1] = x[3].max()  # two do, and they may be in different parts of the row
+    x[4, n // 2 :] = x[4, 0]
     labels, keywords = classes(x, 1), given(LOSSES[options], x, 1)
     mask = keywords.pop("where", np.ones(x.shape, bool))
     f = softaxis.cross_entropy_and_grad
@@ -198,6 +202,8 @@ def test_rows_out_of_bounds_among_others(function, n):
     x[1::3] -= 60  # and is next to nothing
     x[5, 1] = np.nan
     x[6] = -np.inf
+    x[7, -1] = np.inf
+    x[8, :2] = np.inf
     alone = np.stack([f(row, axis=0) for row in x])
     np.testing.assert_array_equal(f(x, axis=1), alone)
     np.testing.assert_array_equal(f(np.ascontiguousarray(x.T), axis=0).T, alone)

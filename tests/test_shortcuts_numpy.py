@@ -63,7 +63,7 @@ def test_what_it_does_not_take_is_validated(asked):
         {"dtype": np.float64},
         {"out": np.empty_like(x)},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_it_gets_no_call_with_another_argument(asked, given):
     softaxis.softmax(x)

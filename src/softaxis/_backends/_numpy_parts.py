@@ -32,7 +32,7 @@ NDArray: TypeAlias = npt.NDArray[Any]
 _LONG = 1 << 19
 _WIDE = 1 << 20
 """Bytes of a part of one row, and of one that reaches over many rows."""
-_NARROW, _BROAD = 1 << 12, 1 << 14
+_NARROW, _BROAD = 1 << 10, 1 << 14
 """Bytes of rows side by side between which NumPy's own maximum is the fastest."""
 _FEW, _SMALL = 1 << 9, 1 << 15
 """Reduced elements, and elements of a block in the cache, up to which it is so too."""
@@ -51,15 +51,19 @@ def softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
 
 
 def log_softmax(x: NDArray, y: NDArray, working: Any, room: NDArray) -> None:
-    """z - log(sum(exp(z))), z = x - m."""
+    """z - log1p(rest), z = x - m, rest = sum(exp(z)) without one maximum."""
     row = Row(x, working, room)
-    m: Any = row.maximum()
+    at: Any = None
+    if x.shape[2] == 1:
+        at = x[:, :, 0].argmax(axis=1)
+        m: Any = x[np.arange(len(x)), at].astype(working, copy=False)[:, None]
+    else:
+        m = row.maximum()
     if y.dtype == working:  # z is cheaper kept than repeated
         for i, j in row.parts():
             np.subtract(row.part(i, j), m, out=y[:, i:j])
         row, m = Row(y, working, room), None
-    s = row.sum_of(m)
-    log_sum = row.log(s, m, s < NEAR)
+    log_sum = np.log1p(row.sum_without_maximum(m, at))
     for i, j in row.parts():
         z = row.part(i, j)
         if m is not None:
@@ -87,6 +91,18 @@ def room_for(shape: tuple[int, ...], working: Any) -> NDArray:
 def _most(outer: int, inner: int, working: Any) -> int:
     size: int = (_LONG if inner == 1 else _WIDE) // working.itemsize
     return max(LEAF, size // (outer * inner))
+
+
+def _first_zeros(z: NDArray, taken: NDArray) -> NDArray:
+    """Return the flat index of the first 0 along the middle axis of every row not yet `taken`."""
+    _, n, inner = z.shape
+    at = np.flatnonzero(z == 0)[::-1]
+    row = at // (n * inner) * inner + at % inner
+    first = np.full(len(taken), -1)
+    first[row] = at  # of several, the last one written stays
+    first[taken] = -1
+    taken |= first >= 0
+    return first[first >= 0]
 
 
 class Row:
@@ -172,6 +188,31 @@ class Row:
             return total(self.exp(i, j, shift, self.room(i, j) if e is None else e[:, i:j]))
 
         self._held = e if e is not None or self.n > self.most else self.room(0, self.n)
+        return over_parts(self.n, self.most, between)
+
+    def sum_without_maximum(self, m: Any, at: NDArray | None) -> NDArray:
+        """The sum of exp(z), z = x - m, without the first element of each row where z is 0.
+
+        `at` says where that is, if it is known; m is None where it is 0 already.
+        """
+        outer, _, inner = self.x.shape
+        taken = np.zeros(outer * inner, bool)
+
+        def between(i: int, j: int) -> NDArray:
+            e = self.room(i, j)
+            z = self.part(i, j) if m is None else np.subtract(self.part(i, j), m, out=e)
+            if at is None:
+                first = _first_zeros(z, taken)
+                np.exp(z, out=e)
+                e.put(first, 0)
+            else:
+                rows = np.flatnonzero((at >= i) & (at < j))
+                index = rows, at[rows] - i
+                most = z[index]  # 0, or NaN where the maximum is not finite
+                np.exp(z, out=e)
+                e[index] = most
+            return total(e)
+
         return over_parts(self.n, self.most, between)
 
     def at(self, y: NDArray) -> NDArray:

@@ -37,11 +37,12 @@ def softmax(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) -> A
 
 
 def log_softmax(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) -> Any:
-    """z - log(sum(exp(z))), z = x - m."""
-    at, m = _maximum(x)
+    """z - log1p(rest), z = x - m, rest = sum(exp(z)) without one maximum."""
+    at, m = _argmax(x)
     z = np.subtract(x, m, y)
     e = np.exp(z, e)
-    return np.subtract(z, _log(_sum(e), e, at), z)
+    e.put(at, m - m)  # NaN where m is not finite
+    return np.subtract(z, np.log1p(_sum(e)), z)
 
 
 def logsumexp(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) -> Any:
@@ -50,14 +51,14 @@ def logsumexp(x: NDArray, e: NDArray | None = None, y: NDArray | None = None) ->
     if shift is None:
         return np.log(s, y)
     near = (s < NEAR) & (abs(shift) < LEAST)
-    return or_itself(np.add(shift, _log(s, e, None, near), y), shift)
+    return or_itself(np.add(shift, _log(s, e, near), y), shift)
 
 
 def _exp(x: NDArray, e: NDArray | None, least: float) -> tuple[NDArray, Any, Any]:
     """Return e = exp(x - shift), its sum and the shift, None where that is 0 for all rows."""
     shift: Any = None
     if not is_promising(x):
-        shift = shift_by_maximum(_maximum(x)[1], x.shape[-1], least)
+        shift = shift_by_maximum(_maximum(x), x.shape[-1], least)
     if shift is None:
         e = np.exp(x, e)
         s = _sum(e)
@@ -75,7 +76,7 @@ def _repair(x: NDArray, e: NDArray, s: NDArray, least: float) -> NDArray:
     """Compute rows whose sum is out of bounds once more, with a shift; return all shifts."""
     rows = np.flatnonzero(~((s >= least) & (s < inf)))
     z = x.take(rows, axis=0)
-    m = _maximum(z)[1]
+    m = _maximum(z)
     np.exp(np.subtract(z, m, z), z)
     e[rows], s[rows] = z, _sum(z)
     shift = np.zeros_like(s)
@@ -83,18 +84,19 @@ def _repair(x: NDArray, e: NDArray, s: NDArray, least: float) -> NDArray:
     return shift
 
 
-def _maximum(x: NDArray) -> tuple[Any, Any]:
-    """Where the largest number of each row is, if that is known, and the number itself.
+def _maximum(x: NDArray) -> Any:
+    """The largest number of each row. For short rows argmax is several times as fast as max."""
+    if x.ndim > 1 and (len(x) < _FEW or x.shape[1] > _LONG):
+        return np.maximum.reduce(x, axis=1, keepdims=True)
+    return _argmax(x)[1]
 
-    For short rows argmax is several times as fast as max.
-    """
+
+def _argmax(x: NDArray) -> tuple[Any, Any]:
+    """Where the first largest number of each row is in memory, and the number itself."""
+    at = x.argmax(axis=-1)
     if x.ndim == 1:
-        at = x.argmax()
         return at, x[at]
-    count, n = x.shape
-    if count < _FEW or n > _LONG:
-        return None, np.maximum.reduce(x, axis=1, keepdims=True)
-    at = x.argmax(axis=1) + np.arange(0, x.size, n)
+    at += np.arange(0, x.size, x.shape[1])
     return at, x.take(at)[:, None]
 
 
@@ -102,24 +104,18 @@ def _sum(e: NDArray) -> Any:
     return np.add.reduce(e) if e.ndim == 1 else np.add.reduce(e, axis=1, keepdims=True)
 
 
-def _log(s: Any, e: NDArray, at: Any, near: Any = None) -> Any:
+def _log(s: Any, e: NDArray, near: Any) -> Any:
     """log(s), or log1p(rest) where e of one maximum is 1 and the rest is little."""
     y = np.log(s)
-    if s.item(s.argmin()) >= NEAR:
-        return y
-    if near is None:
-        near = s < NEAR
     if e.ndim == 1:
         return _log_of_rest(e) if near else y
     if len(e) < _FEW:
-        np.copyto(y, _log_of_rest(e), where=near)
+        if near.any():
+            np.copyto(y, _log_of_rest(e), where=near)
         return y
     rows = np.flatnonzero(near)
-    if at is None:
+    if len(rows):
         y[rows] = _log_of_rest(e.take(rows, axis=0))
-    else:
-        e.reshape(-1)[at[rows]] = 0
-        y[rows] = np.log1p(_sum(e.take(rows, axis=0)))
     return y
 
 

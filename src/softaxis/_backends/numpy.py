@@ -73,7 +73,7 @@ def softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None
 
 @backend.implements(dtypes=_REALS)
 def log_softmax(x: NDArray, /, *, axis: Axis, dtype: Any = None, out: NDArray | None = None) -> Any:
-    """z - log(sum(exp(z))), z = x - m."""
+    """z - log1p(rest), z = x - m, rest = sum(exp(z)) without one maximum."""
     y = _quiet_for(x).run(_normalized, LOG_SOFTMAX, x, axis, dtype, out)
     return declined(_DECLINED) if y is NotImplemented else y
 
