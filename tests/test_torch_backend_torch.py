@@ -167,7 +167,9 @@ def test_autocast_changes_no_dtype(backend, dtype):
                 assert y.dtype == slope.dtype == dtype
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit.trace` is deprecated", "ignore::torch.jit.TracerWarning"
+)
 def test_whoever_watches_operators_sees_them():
     """A kernel that reads memory behind the back of a mode would be missing from its record."""
     from torch.fx.experimental.proxy_tensor import make_fx
