@@ -267,3 +267,23 @@ def test_wrong_labels_are_refused_however_small_the_tensor():
             for recorded in (False, True):
                 with pytest.raises(ValueError, match="`labels` must be in"):
                     softaxis.cross_entropy(x.clone().requires_grad_(recorded), labels)
+
+
+@pytest.mark.needs_package("numba")
+def test_kernels_use_no_more_threads_than_pytorch_may(monkeypatch):
+    from softaxis import _threads
+
+    asked = []
+    pool = type("Pool", (), {"ask": lambda self, helps: asked.append(len(helps))})()
+    monkeypatch.setattr(_threads, "_pool", [pool])
+    before, mine = torch.get_num_threads(), softaxis.get_num_threads()
+    x = torch.ones(600, 500)
+    try:
+        softaxis.set_num_threads(4)
+        for count in (3, 1):
+            torch.set_num_threads(count)
+            softaxis.softmax(x)
+    finally:
+        torch.set_num_threads(before)
+        softaxis.set_num_threads(mine)
+    assert asked == [2]  # helpers, beside the calling thread

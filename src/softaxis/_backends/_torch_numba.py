@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from typing import Any
 
@@ -26,6 +26,7 @@ from softaxis._backends._torch_autograd import (
 )
 from softaxis._backends._torch_rows import FEW
 from softaxis._backends.torch import KERNELS as NATIVE
+from softaxis._threads import at_most
 
 PAYS = 1 << 17
 """Elements from which on kernels are compiled that are not on disk: that takes some seconds."""
@@ -100,14 +101,14 @@ def has_float16() -> bool:
 
 def softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """exp(z) / sum(exp(z))."""
-    return _tensor(numba.softmax(_array(x), axis=axis, where=_mask(where)))
+    return _run(numba.softmax, x, axis=axis, where=_mask(where))
 
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
     if _is_for_native("softmax_vjp", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
-    return _tensor(numba.softmax_vjp(_array(p), _array(g), axis=axis))
+    return _run(numba.softmax_vjp, p, g, axis=axis)
 
 
 def _is_for_native(entry: str, x: Tensor, axis: Any) -> bool:
@@ -117,19 +118,19 @@ def _is_for_native(entry: str, x: Tensor, axis: Any) -> bool:
 
 def log_softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """z - log(sum(exp(z)))."""
-    return _tensor(numba.log_softmax(_array(x), axis=axis, where=_mask(where)))
+    return _run(numba.log_softmax, x, axis=axis, where=_mask(where))
 
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
     if _is_for_native("log_softmax_vjp", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
-    return _tensor(numba.log_softmax_vjp(_array(logp), _array(g), axis=axis))
+    return _run(numba.log_softmax_vjp, logp, g, axis=axis)
 
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """m + log(sum(exp(x - m))), with the dimensions kept."""
-    y = _tensor(numba.logsumexp(_array(x), axis=axis, where=_mask(where)))
+    y = _run(numba.logsumexp, x, axis=axis, where=_mask(where))
     return y.reshape(reduced_shape(tuple(x.shape), axis, keepdims=True))
 
 
@@ -144,7 +145,7 @@ def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: Any, where: Tensor | No
 
 def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor:
     """The loss."""
-    return _tensor(numba.cross_entropy(_array(x), _array(labels), axis=axis, **_keywords(terms)))
+    return _run(numba.cross_entropy, x, labels, axis=axis, **_keywords(terms))
 
 
 def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
@@ -156,15 +157,9 @@ def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Te
     ):
         return _small_gradient(x, labels, g, axis, terms)
     one = not any(g.stride())  # a number, or one that autograd has expanded
-    _, slope = _engine().cross_entropy(
-        _array(x),
-        _array(labels),
-        axis,
-        **_keywords(terms),
-        gradient=True,
-        scale=float(g.flatten()[0]) if one else 1.0,
-    )
-    dx = _tensor(slope)
+    scale = float(g.flatten()[0]) if one else 1.0
+    kernel = partial(_engine().cross_entropy, gradient=True, scale=scale)
+    dx = _run(lambda *a: kernel(*a, axis, **_keywords(terms))[1], x, labels)
     return dx if one else dx.mul_(g.unsqueeze(axis))
 
 
@@ -241,8 +236,11 @@ def cross_entropy_of_rows(
     logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
 ) -> Any:
     """Return the losses of a small tensor with integer labels; wrong ones are left to others."""
-    ready = _SMALL["cross_entropy"][logits.dtype]
-    if not ready or not _is_plain(logits, axis) or type(labels) is not Tensor:
+    if (
+        not _is_plain(logits, axis)
+        or not _SMALL["cross_entropy"][logits.dtype]
+        or type(labels) is not Tensor
+    ):
         return NotImplemented
     try:
         a, y = _array(logits), labels.numpy()
@@ -272,6 +270,12 @@ def _is_plain(x: Tensor, axis: Any) -> bool:
         and not is_transformed()
         and not is_watched()
     )
+
+
+def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Tensor:
+    """Call a function of arrays, with as many threads as PyTorch may use."""
+    with at_most(torch.get_num_threads()):
+        return _tensor(function(*map(_array, tensors), **keywords))
 
 
 def _array(x: Tensor) -> Any:
