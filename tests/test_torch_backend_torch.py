@@ -10,8 +10,9 @@ import pytest
 import softaxis
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:`torch.jit.script(_method)?` is deprecated"  # PyTorch calls it itself
+pytestmark = pytest.mark.filterwarnings(  # of what PyTorch does itself
+    "ignore:`torch.jit.script(_method)?` is deprecated",
+    "ignore:.*should not be instantiated:DeprecationWarning",
 )
 inf, nan = float("inf"), float("nan")
 BACKENDS = ["torch", pytest.param("torch_numba", marks=pytest.mark.needs_package("numba"))]
@@ -102,6 +103,29 @@ def gradient(backend, case, x, mask, **options):
     weights = torch.linspace(-1, 2, y.numel(), dtype=torch.float64).reshape(y.shape)
     scalar = (torch.where(torch.isfinite(y), y, 0.0) * weights.to(y.dtype)).sum()
     return y.detach(), torch.autograd.grad(scalar, x, **options)[0]
+
+
+@pytest.mark.parametrize(
+    "case", [*(f"{name}-near-certainty" for name in NEAR_CERTAINTY), *CALLS, *NOT_IN_TORCH]
+)
+def test_what_is_compiled_has_the_same_gradient(case):
+    torch._dynamo.reset()
+    mask, f = masks(), softaxis
+    name = case.removesuffix("-near-certainty")
+    if name != case:
+        x = torch.tensor([[40.0, 0.0]], dtype=torch.float64)
+        call, tolerance = (lambda z: NEAR_CERTAINTY[name][0](f, z)), 1e-14
+    else:
+        x, tolerance = logits(torch.float64), 1e-12
+        call = lambda z: (CALLS | NOT_IN_TORCH)[case](f, z, mask)  # noqa: E731
+    gradients = []
+    for function in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
+        z = x.clone().requires_grad_()
+        y = function(z)
+        torch.where(torch.isfinite(y), y, 0.0).sum().backward()
+        gradients.append(z.grad)
+    scale = tolerance if tolerance == 1e-12 else 0
+    torch.testing.assert_close(*gradients, rtol=tolerance, atol=scale)
 
 
 @every_case

@@ -47,7 +47,7 @@ class Kernels(NamedTuple):
 
 
 _is_compiling = torch.compiler.is_compiling
-_is_in_transform = torch._C._are_functorch_transforms_active
+is_in_transform = torch._C._are_functorch_transforms_active
 
 
 def is_recorded(x: Tensor) -> bool:
@@ -57,7 +57,7 @@ def is_recorded(x: Tensor) -> bool:
 
 def is_transformed() -> bool:
     """Return whether something else looks at every step: a compiler, torch.func, forward mode."""
-    return bool(_is_compiling() or _is_in_transform() or forward_ad._current_level >= 0)
+    return bool(_is_compiling() or is_in_transform() or forward_ad._current_level >= 0)
 
 
 def _is_plain(*tensors: Tensor) -> bool:
@@ -165,7 +165,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         """g d loss / d x."""
         x, labels, where, class_weights = ctx.saved_tensors
         terms = ctx.terms._replace(where=where, class_weights=class_weights)
-        if _is_plain(x, labels, g):
+        if _is_compiling() or _is_plain(x, labels, g):
             dx = ctx.kernels.cross_entropy_vjp(x, labels, g, ctx.axis, terms)
         else:
             dx = _again(x, labels, g, ctx.axis, terms)
@@ -175,7 +175,9 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
 def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
     """Return the same of the array-API implementation."""
     keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
-    if torch.is_grad_enabled():  # its own gradient keeps the tail in the next one, too
+    if (
+        torch.is_grad_enabled() and not _is_compiling()
+    ):  # its own gradient keeps the tail in the next one, too
         _, pull = torch.func.vjp(lambda z: _generic.cross_entropy(z, labels, **keywords), x)
         (dx,) = pull(g)
         return dx

@@ -25,6 +25,7 @@ from softaxis._backends._torch_autograd import (
     Logsumexp,
     Softmax,
     Terms,
+    is_in_transform,
     is_recorded,
     is_transformed,
 )
@@ -54,10 +55,12 @@ def softmax(
     """`torch.softmax`, divided by its sum once more where the row is long."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    recorded = is_recorded(x)
-    if is_transformed() and (recorded or not torch.compiler.is_compiling()):
-        return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
-    return Softmax.apply(x, axis, where, KERNELS) if recorded else rows.softmax(x, axis, where)
+    kernels = _kernels()
+    if is_recorded(x):
+        return Softmax.apply(x, axis, where, kernels) if kernels else _softmax(x, axis, where)
+    if kernels:  # compiled or not
+        return rows.softmax(x, axis, where)
+    return _softmax(x, axis, where)
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
@@ -67,11 +70,10 @@ def log_softmax(
     """z - log(sum(exp(z)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    if is_transformed():
-        return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
-    if is_recorded(x):
-        return LogSoftmax.apply(x, axis, where, KERNELS)
-    return rows.log_softmax(x, axis, where)
+    kernels = _kernels()
+    if kernels and is_recorded(x):
+        return LogSoftmax.apply(x, axis, where, kernels)
+    return (kernels or STEPS).log_softmax(x, axis, where)
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
@@ -87,12 +89,11 @@ def logsumexp(
     """m + log(sum(exp(x - m)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    if is_transformed():
-        return _generic.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp)
-    if is_recorded(x):
-        y = Logsumexp.apply(x, axis, where, KERNELS)
+    kernels = _kernels()
+    if kernels and is_recorded(x):
+        y = Logsumexp.apply(x, axis, where, kernels)
     else:
-        y = rows.logsumexp(x, axis, where)
+        y = (kernels or STEPS).logsumexp(x, axis, where)
     return y if keepdims else y.squeeze(axis)
 
 
@@ -103,7 +104,11 @@ def cross_entropy(
     /,
     *,
     axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
     ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Any:
     """-log p of the right class, a block of rows at a time."""
@@ -111,12 +116,29 @@ def cross_entropy(
         return NotImplemented
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
-    terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
-    if is_transformed():
-        return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
-    if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, axis, terms, KERNELS, None)
-    return _cross_entropy(logits, labels, axis, terms)
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    kernels = _kernels()
+    if kernels is KERNELS and not _is_simple(terms):
+        return declined("takes the plain loss only, where it is not compiled")
+    if class_weights is not None and is_recorded(class_weights):
+        return declined("has no gradient of `class_weights`")
+    if kernels and is_recorded(logits):
+        return CrossEntropy.apply(logits, labels, axis, terms, kernels, None)
+    return (kernels or STEPS).cross_entropy(logits, labels, axis, terms)
+
+
+def _is_simple(terms: Terms) -> bool:
+    nothing = terms.where is None and terms.class_weights is None
+    return nothing and terms.label_smoothing == terms.z_loss == 0
+
+
+def _kernels() -> Kernels | None:
+    """Return how to compute; None where transformations have to see what they transform."""
+    if not is_transformed():
+        return KERNELS
+    if torch.compiler.is_compiling() and not is_in_transform():
+        return STEPS
+    return None
 
 
 def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
@@ -161,3 +183,41 @@ KERNELS = Kernels(
     _cross_entropy,
     _cross_entropy_vjp,
 )
+
+
+def _softmax(x: Tensor, axis: int, where: Tensor | None) -> Any:
+    return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
+
+
+def _log_softmax(x: Tensor, axis: int, where: Tensor | None) -> Any:
+    return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
+
+
+def _logsumexp(x: Tensor, axis: int, where: Tensor | None) -> Any:
+    return _generic.logsumexp(x, axis=axis, where=where, keepdims=True, xp=LIBRARY.xp)
+
+
+def _any_cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Any:
+    return _generic.cross_entropy(x, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
+
+
+def _any_cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Terms) -> Any:
+    if not _is_simple(terms):
+        keywords = terms._asdict()
+        _, slope = _generic.cross_entropy_and_grad(x, labels, axis=axis, **keywords, xp=LIBRARY.xp)
+        return slope * (g.unsqueeze(axis) if terms.reduction == "none" else g)
+    ignored = _ignored(labels, terms)
+    g = g.to(rows.working(x))
+    if terms.reduction == "mean":
+        g = g / _divisor(labels, ignored)
+    return rows.compiled_losses_vjp(x, labels, g.expand(labels.shape), axis, ignored)
+
+
+STEPS = KERNELS._replace(
+    softmax=_softmax,
+    log_softmax=_log_softmax,
+    logsumexp=_logsumexp,
+    cross_entropy=_any_cross_entropy,
+    cross_entropy_vjp=_any_cross_entropy_vjp,
+)
+"""What a compiler fuses and torch.func differentiates."""

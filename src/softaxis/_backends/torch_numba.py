@@ -1,7 +1,7 @@
 """torch_numba: the kernels of the `numba` backend on the memory of PyTorch's CPU tensors.
 
-Nothing is copied. What PyTorch transforms or compiles runs on the array-API implementation, whose
-steps it can see.
+Nothing is copied. What torch.func transforms runs on the array-API implementation, whose steps it
+can see; what PyTorch compiles is left to the backend `torch`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _RECORD: dict[str, Any] = {
     "dtypes": ("float16", "float32", "float64"),
     "devices": ("cpu",),
     "differentiable": True,
-    "traceable": True,
     "min_size": kernels.PAYS,
     "selective": True,
     "notes": "at any size for plain rows whose kernel is on disk",
