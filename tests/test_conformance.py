@@ -9,7 +9,7 @@ from softaxis.testing import check
 SUBJECTS = {
     "numpy": ("numpy", ["numpy", "numba", "default"]),
     "strict": ("array_api_strict", ["default"]),
-    "torch": ("torch", ["torch", "torch_numba", "default"]),
+    "torch": ("torch", ["torch", "default"]),
     "jax": ("jax", ["jax"]),
     "dask": ("dask", ["dask", "default"]),
     "ndonnx": ("ndonnx", ["default"]),
