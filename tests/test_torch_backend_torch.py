@@ -237,6 +237,39 @@ def test_tensors_without_numbers(device):
             assert all(found == wanted for found, wanted in shapes())
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of gloo and DTensor
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sharded_tensors_stay_sharded(axis):
+    """One process is enough to see which operators DTensor can place."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        from torch.distributed.tensor import DeviceMesh, Replicate, Shard, distribute_tensor
+
+        mesh = DeviceMesh("cpu", [0])
+        by_row = [Replicate() if axis else Shard(0)]
+        labels = distribute_tensor(LABELS, mesh, by_row)
+        for call in (
+            lambda z, _: softaxis.softmax(z)[..., 0],
+            lambda z, _: softaxis.log_softmax(z)[..., 0],
+            lambda z, _: softaxis.logsumexp(z, axis=-1),
+            lambda z, y: softaxis.cross_entropy(z, y, ignore_index=-1, reduction="mean"),
+        ):
+            x = logits()
+            x[3] = nan  # an ignored row
+            alone = x[:3].clone().requires_grad_() if call(x, LABELS).ndim else x.requires_grad_()
+            x = distribute_tensor(alone.detach(), mesh, [Shard(axis)]).requires_grad_()
+            expected, y = call(alone, LABELS), call(x, labels)
+            torch.testing.assert_close(y.full_tensor(), expected)
+            expected.sum().backward()
+            y.sum().backward()
+            assert x.grad.placements == (Shard(axis),)
+            torch.testing.assert_close(x.grad.full_tensor(), alone.grad)
+    finally:
+        dist.destroy_process_group()
+
+
 MEMORY = """
 import resource, sys, torch, softaxis
 softaxis.set_backends(disable=sys.argv[1])

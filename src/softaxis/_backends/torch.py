@@ -19,6 +19,7 @@ from softaxis import _generic
 from softaxis._axes import Axis
 from softaxis._backends import _torch_rows as rows
 from softaxis._backends._torch_autograd import (
+    PLAIN,
     CrossEntropy,
     Kernels,
     LogSoftmax,
@@ -33,7 +34,7 @@ from softaxis._dtypes import as_integral
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
-backend = Backend("torch", types=(Tensor, torch.nn.Parameter))
+backend = Backend("torch", types=(Tensor,))
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -55,7 +56,7 @@ def softmax(
     """`torch.softmax`, divided by its sum once more where the row is long."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    kernels = _kernels()
+    kernels = _kernels(x)
     if is_recorded(x):
         return Softmax.apply(x, axis, where, kernels) if kernels else _softmax(x, axis, where)
     if kernels:  # compiled or not
@@ -70,7 +71,7 @@ def log_softmax(
     """z - log(sum(exp(z)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    kernels = _kernels()
+    kernels = _kernels(x)
     if kernels and is_recorded(x):
         return LogSoftmax.apply(x, axis, where, kernels)
     return (kernels or STEPS).log_softmax(x, axis, where)
@@ -89,7 +90,7 @@ def logsumexp(
     """m + log(sum(exp(x - m)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    kernels = _kernels()
+    kernels = _kernels(x)
     if kernels and is_recorded(x):
         y = Logsumexp.apply(x, axis, where, kernels)
     else:
@@ -117,14 +118,37 @@ def cross_entropy(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
-    kernels = _kernels()
+    kernels = _kernels(logits)
     if kernels is KERNELS and not _is_simple(terms):
         return declined("takes the plain loss only, where it is not compiled")
     if class_weights is not None and is_recorded(class_weights):
         return declined("has no gradient of `class_weights`")
     if kernels and is_recorded(logits):
         return CrossEntropy.apply(logits, labels, axis, terms, kernels, None)
+    if type(logits) not in PLAIN and _is_simple(terms):
+        return _gathered(logits, labels, axis, terms)
     return (kernels or STEPS).cross_entropy(logits, labels, axis, terms)
+
+
+def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
+    """-log p of the right class, without a tensor that is not made from the two: for DTensor."""
+    ignored = _ignored(labels, terms)
+    index = labels.to(torch.int64).unsqueeze(axis)
+    if ignored is not None:  # what an ignored row holds reaches neither loss nor derivative
+        x = torch.where(index == ignored, 0.0, x)
+    wrong = (index < 0) | (index >= x.shape[axis])
+    y = _generic.log_softmax(x, axis=axis, dtype=rows.working(x), xp=LIBRARY.xp)
+    loss = -torch.gather(y, axis, torch.where(wrong, 0, index))
+    loss = torch.where((x == -torch.inf).all(axis, keepdim=True), torch.inf, loss)
+    loss = torch.where(wrong, torch.nan, loss)
+    if ignored is not None:
+        loss = torch.where(index == ignored, 0.0, loss)
+    loss = loss.squeeze(axis)
+    if terms.reduction != "none":
+        loss = loss.sum()
+    if terms.reduction == "mean":
+        loss = loss / _divisor(labels, ignored)
+    return loss.to(x.dtype)
 
 
 def _is_simple(terms: Terms) -> bool:
@@ -132,8 +156,10 @@ def _is_simple(terms: Terms) -> bool:
     return nothing and terms.label_smoothing == terms.z_loss == 0
 
 
-def _kernels() -> Kernels | None:
-    """Return how to compute; None where transformations have to see what they transform."""
+def _kernels(x: Tensor) -> Kernels | None:
+    """Return how to compute; None where transformations or a subclass have to see every step."""
+    if type(x) not in PLAIN:
+        return None
     if not is_transformed():
         return KERNELS
     if torch.compiler.is_compiling() and not is_in_transform():
