@@ -191,6 +191,14 @@ def test_autocast_changes_no_dtype(backend, dtype):
                 assert y.dtype == slope.dtype == dtype
 
 
+def test_autocast_changes_no_dtype_of_plain_calls_either():
+    x = torch.ones(2, 3, dtype=torch.bfloat16)
+    softaxis.softmax(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert softaxis.softmax(x).dtype == torch.bfloat16
+        assert softaxis.softmax(x.float()).dtype == torch.float32
+
+
 @pytest.mark.filterwarnings(
     "ignore:`torch.jit.trace` is deprecated", "ignore::torch.jit.TracerWarning"
 )

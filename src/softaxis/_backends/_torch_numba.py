@@ -30,6 +30,7 @@ from softaxis._threads import at_most
 
 PAYS = 1 << 17
 """Elements from which on kernels are compiled that are not on disk: that takes some seconds."""
+_FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _SHORT = 1 << 12
 """The longest row that the functions for small arrays take."""
 
@@ -188,13 +189,8 @@ KERNELS = Kernels(
 
 def softmax_of_rows(x: Tensor, axis: Any) -> Any:
     """Normalise a small tensor; the native operator does it where rows are short."""
-    if (
-        not x.requires_grad
-        and _is_plain(x, axis)
-        and 0 < x.shape[-1] < FEW
-        and x.is_floating_point()
-    ):
-        return torch.softmax(x, -1)
+    if not x.requires_grad and _is_plain(x, axis) and 0 < x.shape[-1] < FEW and x.dtype in _FLOATS:
+        return torch.softmax(x, -1, dtype=x.dtype)  # autocast would choose another one
     return _softmax_of_rows(x, axis)
 
 

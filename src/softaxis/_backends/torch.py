@@ -57,11 +57,11 @@ def softmax(
     if not _is_one(axis, x, dtype):
         return NotImplemented
     kernels = _kernels(x)
+    if kernels is None:
+        return _softmax(x, axis, where)
     if is_recorded(x):
-        return Softmax.apply(x, axis, where, kernels) if kernels else _softmax(x, axis, where)
-    if kernels:  # compiled or not
-        return rows.softmax(x, axis, where)
-    return _softmax(x, axis, where)
+        return Softmax.apply(x, axis, where, kernels)
+    return rows.softmax(x, axis, where)  # compiled or not
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
