@@ -94,6 +94,7 @@ def docs_examples(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error. It opens at docs/_build/html/index.html."""
     install(session, "docs", *IMPORTABLE)
+    session.run("python", ".ci/check_docstrings.py")  # also of what "lint" cannot import
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
 
 
@@ -153,11 +154,13 @@ def _wheel(session: nox.Session, name: str, dist: Path) -> str:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Train a classifier of handwritten digits; `nox -s demo -- torch` does it with PyTorch."""
+    """Train a classifier of handwritten digits; `-- torch` or `-- jax`: and a transformer."""
     library = session.posargs[0] if session.posargs else "numpy"
     group = library.removeprefix("array_api_")  # the group of array_api_strict is called strict
     install(session, "demo", group)
     session.run("python", "examples/digits.py", library, *session.posargs[1:])
+    if library in ("torch", "jax"):
+        session.run("python", f"examples/sonnets_{library}.py", "--native")
 
 
 @nox.session(default=False)

@@ -99,7 +99,7 @@ def _draw_losses(axes, losses, unseen_losses):
     axes.minorticks_off()
     axes.grid(axis="y", color=CARD, linewidth=1.2)
     axes.set_xlabel("epochs", color=SOFT, fontsize=11)
-    _calm(axes)
+    calm(axes)
 
 
 def _draw_card(figure, x, y, pixels, digit, probabilities):
@@ -123,11 +123,11 @@ def _draw_card(figure, x, y, pixels, digit, probabilities):
     bars.bar(range(10), 1, color=CARD)
     bars.bar(range(10), probabilities, color=colors)
     bars.set(xlim=(-0.4, 9.4), ylim=(0, 1), yticks=[], xticks=range(10))
-    _calm(bars)
+    calm(bars)
     bars.get_xticklabels()[digit].set(weight="bold", color=RIGHT)
 
 
-def _calm(axes):
+def calm(axes):
     """Take away frame and tick marks, so that only the data speak."""
     axes.set_facecolor("none")
     axes.spines[:].set_visible(False)
