@@ -12,7 +12,6 @@ import softaxis
 torch = pytest.importorskip("torch", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings(  # of what PyTorch does itself
     "ignore:`torch.jit.script(_method)?` is deprecated",
-    "ignore:.*should not be instantiated:DeprecationWarning",
 )
 inf, nan = float("inf"), float("nan")
 BACKENDS = ["torch", pytest.param("torch_numba", marks=pytest.mark.needs_package("numba"))]

@@ -16,7 +16,6 @@ import softaxis
 torch = pytest.importorskip("torch", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings(  # of what PyTorch does itself
     "ignore:`torch.jit.script(_method)?` is deprecated",
-    "ignore:.*should not be instantiated:DeprecationWarning",
 )
 inf, nan = float("inf"), float("nan")
 every_case = pytest.mark.parametrize("case", CASES)

@@ -78,8 +78,8 @@ class Implementation(NamedTuple):
         The keyword arguments it takes; None where it takes all of them.
     shortcuts : dict of type to callable, or None
         By exact type of the first array, what is asked before it.
-    selective : bool
-        The shortcuts are asked below the minimum size as well.
+    selective : dict of type to callable, or None
+        The same where there is a minimum size.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Implementation(NamedTuple):
     capability: Capability
     keywords: frozenset[str] | None
     shortcuts: dict[type, Shortcut] | None = None
-    selective: bool = False
+    selective: dict[type, Shortcut] | None = None
 
 
 class Backend:
@@ -141,7 +141,7 @@ class Backend:
         *,
         name: str | None = None,
         shortcut: Shortcut | None = None,
-        selective: bool = False,
+        selective: Shortcut | None = None,
         **capability: Any,
     ) -> Callable[[F], F]: ...
 
@@ -152,7 +152,7 @@ class Backend:
         *,
         name: str | None = None,
         shortcut: Shortcut | None = None,
-        selective: bool = False,
+        selective: Shortcut | None = None,
         **capability: Any,
     ) -> F | Callable[[F], F]:
         """Register an implementation; use it as a decorator.
@@ -170,9 +170,9 @@ class Backend:
             `NotImplemented` for whatever needs another look. Only arrays whose type is exactly one
             of the backend's come there, and only while the implementation is the first to be
             asked at every size and nobody is tracing.
-        selective : bool, optional
-            The shortcut is to be asked below the minimum size too, where it takes what pays and
-            leaves the rest.
+        selective : callable, optional
+            What is asked first in its place while there is a minimum size: it leaves what another
+            implementation computes better, or to other bits.
         **capability
             Fields of `Capability`.
         """
@@ -180,9 +180,12 @@ class Backend:
         def register(f: F) -> F:
             key = name or f.__name__
             record = Capability(**capability)
-            shortcuts = dict.fromkeys(self.types, shortcut) if shortcut is not None else None
+            shortcuts, chosen = (
+                dict.fromkeys(self.types, one) if one is not None else None
+                for one in (shortcut, selective)
+            )
             self.functions[key] = Implementation(
-                key, self.name, f, record, _keywords(f), shortcuts, selective
+                key, self.name, f, record, _keywords(f), shortcuts, chosen
             )
             return f
 

@@ -165,7 +165,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         """g d loss / d x."""
         x, labels, where, class_weights = ctx.saved_tensors
         terms = ctx.terms._replace(where=where, class_weights=class_weights)
-        if _is_compiling() or _is_plain(x, labels, g):
+        if _is_plain(x, labels, g):
             dx = ctx.kernels.cross_entropy_vjp(x, labels, g, ctx.axis, terms)
         else:
             dx = _again(x, labels, g, ctx.axis, terms)

@@ -119,25 +119,6 @@ def losses_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | N
     return dx
 
 
-def compiled_losses_vjp(
-    x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | None
-) -> Tensor:
-    """The same in steps that a compiler makes loops of, without writing to single elements."""
-    wide = x.movedim(axis, -1).to(working(x))
-    index, wrong, left_out = _index(labels, x.shape[axis], ignored)
-    z = wide - wide.amax(-1, keepdim=True)
-    e, top = z.exp(), z == 0
-    k = top.sum(-1, keepdim=True, dtype=z.dtype)
-    rest = torch.where(top, 0.0, e).sum(-1, keepdim=True)
-    s = k + rest
-    own = torch.arange(x.shape[axis], device=x.device) == index
-    slope = torch.where(own, -torch.where(top, k - 1 + rest, s - e), e) / s
-    slope = slope * torch.where(wrong, _NAN, g.unsqueeze(-1))
-    if left_out is not None:
-        slope = torch.where(left_out, 0.0, slope)
-    return _back(slope.to(x.dtype), axis)
-
-
 def total(a: Tensor) -> Tensor:
     """Return the sum of all elements."""
     return _sum(a.reshape(-1)).squeeze(0)

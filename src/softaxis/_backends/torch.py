@@ -57,11 +57,10 @@ def softmax(
     if not _is_one(axis, x, dtype):
         return NotImplemented
     kernels = _kernels(x)
-    if kernels is None:
+    recorded = is_recorded(x)
+    if kernels is None and (recorded or not torch.compiler.is_compiling() or is_in_transform()):
         return _softmax(x, axis, where)
-    if is_recorded(x):
-        return Softmax.apply(x, axis, where, kernels)
-    return rows.softmax(x, axis, where)  # compiled or not
+    return Softmax.apply(x, axis, where, kernels) if recorded else rows.softmax(x, axis, where)
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
@@ -119,7 +118,7 @@ def cross_entropy(
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
     kernels = _kernels(logits)
-    if kernels is KERNELS and not _is_simple(terms):
+    if kernels and not _is_simple(terms):
         return declined("takes the plain loss only, where it is not compiled")
     if class_weights is not None and is_recorded(class_weights):
         return declined("has no gradient of `class_weights`")
@@ -157,14 +156,13 @@ def _is_simple(terms: Terms) -> bool:
 
 
 def _kernels(x: Tensor) -> Kernels | None:
-    """Return how to compute; None where transformations or a subclass have to see every step."""
+    """Return how to compute; None where a compiler, a transformation or a subclass sees each step.
+
+    (torch.compile warns of a deprecation of its own whenever it meets a step of autograd.)
+    """
     if type(x) not in PLAIN:
         return None
-    if not is_transformed():
-        return KERNELS
-    if torch.compiler.is_compiling() and not is_in_transform():
-        return STEPS
-    return None
+    return None if is_transformed() else KERNELS
 
 
 def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
@@ -227,23 +225,10 @@ def _any_cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> An
     return _generic.cross_entropy(x, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
 
 
-def _any_cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Terms) -> Any:
-    if not _is_simple(terms):
-        keywords = terms._asdict()
-        _, slope = _generic.cross_entropy_and_grad(x, labels, axis=axis, **keywords, xp=LIBRARY.xp)
-        return slope * (g.unsqueeze(axis) if terms.reduction == "none" else g)
-    ignored = _ignored(labels, terms)
-    g = g.to(rows.working(x))
-    if terms.reduction == "mean":
-        g = g / _divisor(labels, ignored)
-    return rows.compiled_losses_vjp(x, labels, g.expand(labels.shape), axis, ignored)
-
-
 STEPS = KERNELS._replace(
     softmax=_softmax,
     log_softmax=_log_softmax,
     logsumexp=_logsumexp,
     cross_entropy=_any_cross_entropy,
-    cross_entropy_vjp=_any_cross_entropy_vjp,
 )
 """What a compiler fuses and torch.func differentiates."""

@@ -34,8 +34,6 @@ _RECORD: dict[str, Any] = {
     "devices": ("cpu",),
     "differentiable": True,
     "min_size": kernels.PAYS,
-    "selective": True,
-    "notes": "at any size for plain rows whose kernel is on disk",
 }
 
 
@@ -52,7 +50,9 @@ def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | N
     return ""
 
 
-@backend.implements(**_RECORD, shortcut=kernels.softmax_of_rows)
+@backend.implements(
+    **_RECORD, shortcut=kernels.softmax_of_rows, selective=kernels.softmax_of_short_rows
+)
 def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
