@@ -193,11 +193,13 @@ def conformance(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure speed beside SciPy, PyTorch and JAX, memory and overheads; `-- --quick` in part.
 
-    `-- --rows` records what the documentation plots against the length of a row.
+    `-- --rows` records what the documentation plots against the length of a row, and `-- --native`
+    sets PyTorch's functions beside ours on tensors, with their gradients.
     """
     install(session, "bench")
-    script = "row_lengths.py" if "--rows" in session.posargs else "bench.py"
-    given = [one for one in session.posargs if one != "--rows"]
+    scripts = {"--rows": "row_lengths.py", "--native": "torch_native.py"}
+    script = next((scripts[one] for one in session.posargs if one in scripts), "bench.py")
+    given = [one for one in session.posargs if one not in scripts]
     session.run("python", f"asv_benchmarks/{script}", *given)
 
 

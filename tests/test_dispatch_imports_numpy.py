@@ -61,7 +61,7 @@ print(json.dumps({"listed": listed}))
 """,
         site=tmp_path,
     )
-    names = ["default", "numba", "numpy", "torch", "jax", "cupy", "dask"]
+    names = ["default", "numba", "numpy", "torch_numba", "torch", "jax", "cupy", "dask"]
     assert seen == {"listed": [[name, "softaxis"] for name in names], "log": []}
 
 

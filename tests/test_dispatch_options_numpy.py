@@ -225,7 +225,16 @@ def test_get_backend_disregards_what_is_disabled_for_calls():
 
 def test_the_listing():
     listed = {status.name: status for status in softaxis.list_backends()}
-    assert list(listed)[:7] == ["default", "numba", "numpy", "torch", "jax", "cupy", "dask"]
+    assert list(listed)[:8] == [
+        "default",
+        "numba",
+        "numpy",
+        "torch_numba",
+        "torch",
+        "jax",
+        "cupy",
+        "dask",
+    ]
     ran()
     numpy = {status.name: status for status in softaxis.list_backends()}["numpy"]
     assert (numpy.package, numpy.origin, numpy.state, numpy.reason) == (

@@ -385,7 +385,16 @@ print(json.dumps(dict(names=list(states()), unknown=unknown, ran=ran(x))))
         "rival_one",
         SOFTAXIS_THIRD_PARTY="0",
     )
-    assert seen["names"] == ["default", "numba", "numpy", "torch", "jax", "cupy", "dask"]
+    assert seen["names"] == [
+        "default",
+        "numba",
+        "numpy",
+        "torch_numba",
+        "torch",
+        "jax",
+        "cupy",
+        "dask",
+    ]
     assert seen["unknown"].startswith("no backend is called 'good'; there are: cupy, dask, default")
     assert seen["ran"] == "numpy"
 

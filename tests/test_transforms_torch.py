@@ -14,8 +14,8 @@ from transformed import CASES, values
 import softaxis
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:`torch.jit.script(_method)?` is deprecated"  # PyTorch calls it itself
+pytestmark = pytest.mark.filterwarnings(  # of what PyTorch does itself
+    "ignore:`torch.jit.script(_method)?` is deprecated",
 )
 inf, nan = float("inf"), float("nan")
 every_case = pytest.mark.parametrize("case", CASES)

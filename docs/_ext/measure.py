@@ -15,6 +15,7 @@ FILE = Path(__file__).parents[1] / "measured.json"
 SUBJECTS = {
     "numpy": ("numpy", "numpy"),
     "numba": ("numba", "numpy"),
+    "torch_numba": ("torch_numba", "torch"),
     "torch": ("torch", "torch"),
     "jax": ("jax", "jax"),
     "dask": ("dask", "dask"),

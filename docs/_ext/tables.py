@@ -180,11 +180,16 @@ def functions():
     return table(
         [
             "function",
-            *(TITLES.get(column, f"NumPy, `{column}`") for column in columns),
+            *(TITLES.get(column) or _beside(column) for column in columns),
             "any other",
         ],
         rows,
     )
+
+
+def _beside(backend):
+    """Name a backend that is not called as its library is."""
+    return f"{TITLES[backends()[backend].package]}, `{backend}`"
 
 
 def measured():

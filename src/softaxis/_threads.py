@@ -8,7 +8,10 @@ that calls from several threads, from inside a helper or in a forked child canno
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock  # `threading` is imported with the first thread, not before
+from _thread import (
+    _local,
+    allocate_lock,
+)  # `threading` is imported with the first thread, not before
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -78,6 +81,29 @@ def get_num_threads() -> int:
 
 
 _chosen: list[int] = []
+
+
+class at_most:  # noqa: N801 - reads as what it does
+    """A ``with`` block whose calls, in this thread, use no more threads than `n`."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __enter__(self) -> None:
+        self.outer = getattr(_limit, "n", None)
+        _limit.n = self.n
+
+    def __exit__(self, *_: object) -> None:
+        _limit.n = self.outer
+
+
+_limit: Any = _local()
+
+
+def allowed_threads() -> int:
+    """Return `get_num_threads()`, or what an `at_most` block leaves of it."""
+    limit = getattr(_limit, "n", None)
+    return get_num_threads() if limit is None else min(limit, get_num_threads())
 
 
 def _by_environment() -> int | None:

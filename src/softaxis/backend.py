@@ -78,6 +78,8 @@ class Implementation(NamedTuple):
         The keyword arguments it takes; None where it takes all of them.
     shortcuts : dict of type to callable, or None
         By exact type of the first array, what is asked before it.
+    selective : dict of type to callable, or None
+        The same where there is a minimum size.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Implementation(NamedTuple):
     capability: Capability
     keywords: frozenset[str] | None
     shortcuts: dict[type, Shortcut] | None = None
+    selective: dict[type, Shortcut] | None = None
 
 
 class Backend:
@@ -133,7 +136,13 @@ class Backend:
     def implements(self, function: F, /) -> F: ...
     @overload
     def implements(
-        self, /, *, name: str | None = None, shortcut: Shortcut | None = None, **capability: Any
+        self,
+        /,
+        *,
+        name: str | None = None,
+        shortcut: Shortcut | None = None,
+        selective: Shortcut | None = None,
+        **capability: Any,
     ) -> Callable[[F], F]: ...
 
     def implements(
@@ -143,6 +152,7 @@ class Backend:
         *,
         name: str | None = None,
         shortcut: Shortcut | None = None,
+        selective: Shortcut | None = None,
         **capability: Any,
     ) -> F | Callable[[F], F]:
         """Register an implementation; use it as a decorator.
@@ -160,6 +170,9 @@ class Backend:
             `NotImplemented` for whatever needs another look. Only arrays whose type is exactly one
             of the backend's come there, and only while the implementation is the first to be
             asked at every size and nobody is tracing.
+        selective : callable, optional
+            What is asked first in its place while there is a minimum size: it leaves what another
+            implementation computes better, or to other bits.
         **capability
             Fields of `Capability`.
         """
@@ -167,8 +180,13 @@ class Backend:
         def register(f: F) -> F:
             key = name or f.__name__
             record = Capability(**capability)
-            shortcuts = dict.fromkeys(self.types, shortcut) if shortcut is not None else None
-            self.functions[key] = Implementation(key, self.name, f, record, _keywords(f), shortcuts)
+            shortcuts, chosen = (
+                dict.fromkeys(self.types, one) if one is not None else None
+                for one in (shortcut, selective)
+            )
+            self.functions[key] = Implementation(
+                key, self.name, f, record, _keywords(f), shortcuts, chosen
+            )
             return f
 
         return register if function is None else register(function)

@@ -1,46 +1,234 @@
-"""PyTorch: the native softmax where it means the same; the array-API implementation elsewhere.
+"""PyTorch: few of its own operators in place of many, and gradients that keep the tail.
 
 Native log_softmax, logsumexp and cross_entropy lose what stands next to a probability of 1
 (``log_softmax([0, -20])[0]`` is 0 in float32) and are not used. Native softmax is right, but it
 adds the terms of a row one after the other in each vector lane, and over any axis but the last
 in a single chain: measured, 8 times the bound with one large term before 2,000 small ones, and
-24,000 times with 10^7 terms along the first axis.
+24,000 times with 10^7 terms along the first axis. The gradient of the native operators is 0 at a
+logit of probability 1.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
+from softaxis import _generic
 from softaxis._axes import Axis
-from softaxis._generic._summation import total
+from softaxis._backends import _torch_rows as rows
+from softaxis._backends._torch_autograd import (
+    PLAIN,
+    CrossEntropy,
+    Kernels,
+    LogSoftmax,
+    Logsumexp,
+    Softmax,
+    Terms,
+    is_in_transform,
+    is_recorded,
+    is_transformed,
+)
+from softaxis._dtypes import as_integral
+from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
 backend = Backend("torch", types=(Tensor,))
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
-_LONG = 32
-"""From here on the sum is taken again, pairwise."""
+
+
+def _is_one(axis: Axis, x: Tensor, dtype: torch.dtype | None = None) -> TypeGuard[int]:
+    if not isinstance(axis, int) or 0 in x.shape:
+        declined("takes a single axis of a tensor that is not empty")
+        return False
+    if dtype is not None and dtype is not x.dtype:
+        declined("takes no other `dtype` than that of the tensor")
+        return False
+    return True
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
-def softmax(x: Tensor, /, *, axis: Axis, dtype: torch.dtype | None) -> Any:
-    """`torch.softmax` over the last axis, divided by its sum once more where the row is long."""
-    if not isinstance(axis, int):
-        return declined("native softmax takes a single axis")
-    if dtype is not None and dtype is not x.dtype:
-        return declined("native softmax casts before it computes")
-    last = x if axis == x.ndim - 1 else x.movedim(axis, -1)
-    p = _along_rows(last)
-    return p if last is x else p.movedim(-1, axis)
+def softmax(
+    x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Any:
+    """`torch.softmax`, divided by its sum once more where the row is long."""
+    if not _is_one(axis, x, dtype):
+        return NotImplemented
+    kernels = _kernels(x)
+    recorded = is_recorded(x)
+    if kernels is None and (recorded or not torch.compiler.is_compiling() or is_in_transform()):
+        return _softmax(x, axis, where)
+    return Softmax.apply(x, axis, where, kernels) if recorded else rows.softmax(x, axis, where)
 
 
-def _along_rows(x: Tensor) -> Tensor:
-    if x.shape[-1] < _LONG:
-        return torch.softmax(x, -1)
-    wide = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
-    p = torch.softmax(x, -1, dtype=wide)
-    sums: Tensor = total(p, -1, torch)
-    return (p / sums).to(x.dtype)
+@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+def log_softmax(
+    x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Any:
+    """z - log(sum(exp(z)))."""
+    if not _is_one(axis, x, dtype):
+        return NotImplemented
+    kernels = _kernels(x)
+    if kernels and is_recorded(x):
+        return LogSoftmax.apply(x, axis, where, kernels)
+    return (kernels or STEPS).log_softmax(x, axis, where)
+
+
+@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+def logsumexp(
+    x: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    keepdims: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """m + log(sum(exp(x - m)))."""
+    if not _is_one(axis, x, dtype):
+        return NotImplemented
+    kernels = _kernels(x)
+    if kernels and is_recorded(x):
+        y = Logsumexp.apply(x, axis, where, kernels)
+    else:
+        y = (kernels or STEPS).logsumexp(x, axis, where)
+    return y if keepdims else y.squeeze(axis)
+
+
+@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+def cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """-log p of the right class, a block of rows at a time."""
+    if not _is_one(axis, logits):
+        return NotImplemented
+    if labels.dtype.is_floating_point:
+        return declined("takes integer labels")
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    kernels = _kernels(logits)
+    if kernels and not _is_simple(terms):
+        return declined("takes the plain loss only, where it is not compiled")
+    if class_weights is not None and is_recorded(class_weights):
+        return declined("has no gradient of `class_weights`")
+    if kernels and is_recorded(logits):
+        return CrossEntropy.apply(logits, labels, axis, terms, kernels, None)
+    if type(logits) not in PLAIN and _is_simple(terms):
+        return _gathered(logits, labels, axis, terms)
+    return (kernels or STEPS).cross_entropy(logits, labels, axis, terms)
+
+
+def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
+    """-log p of the right class, without a tensor that is not made from the two: for DTensor."""
+    ignored = _ignored(labels, terms)
+    index = labels.to(torch.int64).unsqueeze(axis)
+    if ignored is not None:  # what an ignored row holds reaches neither loss nor derivative
+        x = torch.where(index == ignored, 0.0, x)
+    wrong = (index < 0) | (index >= x.shape[axis])
+    y = _generic.log_softmax(x, axis=axis, dtype=rows.working(x), xp=LIBRARY.xp)
+    loss = -torch.gather(y, axis, torch.where(wrong, 0, index))
+    loss = torch.where((x == -torch.inf).all(axis, keepdim=True), torch.inf, loss)
+    loss = torch.where(wrong, torch.nan, loss)
+    if ignored is not None:
+        loss = torch.where(index == ignored, 0.0, loss)
+    loss = loss.squeeze(axis)
+    if terms.reduction != "none":
+        loss = loss.sum()
+    if terms.reduction == "mean":
+        loss = loss / _divisor(labels, ignored)
+    return loss.to(x.dtype)
+
+
+def _is_simple(terms: Terms) -> bool:
+    nothing = terms.where is None and terms.class_weights is None
+    return nothing and terms.label_smoothing == terms.z_loss == 0
+
+
+def _kernels(x: Tensor) -> Kernels | None:
+    """Return how to compute; None where a compiler, a transformation or a subclass sees each step.
+
+    (torch.compile warns of a deprecation of its own whenever it meets a step of autograd.)
+    """
+    if type(x) not in PLAIN:
+        return None
+    return None if is_transformed() else KERNELS
+
+
+def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
+    ignored = _ignored(labels, terms)
+    loss = rows.losses(x, labels, axis, ignored)
+    if terms.reduction != "none":
+        loss = rows.total(loss)
+    if terms.reduction == "mean":
+        loss = loss / _divisor(labels, ignored)
+    return loss.to(x.dtype)
+
+
+def _cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Terms) -> Tensor:
+    ignored = _ignored(labels, terms)
+    g = g.to(rows.working(x))
+    if terms.reduction == "mean":
+        g = g / _divisor(labels, ignored)
+    return rows.losses_vjp(x, labels, g.expand(labels.shape), axis, ignored)
+
+
+def _ignored(labels: Tensor, terms: Terms) -> int | None:
+    """Return the label to ignore as it is among int64; None where there is none."""
+    if terms.ignore_index is None:
+        return None
+    return as_integral(terms.ignore_index, labels.dtype, labels, LIBRARY.xp)
+
+
+def _divisor(labels: Tensor, ignored: int | None) -> Any:
+    """The number of rows that count; 1 for none at all."""
+    if ignored is None:
+        return max(labels.numel(), 1)
+    return (labels.to(torch.int64) != ignored).sum().clamp(min=1)
+
+
+KERNELS = Kernels(
+    rows.softmax,
+    rows.softmax_vjp,
+    rows.log_softmax,
+    rows.log_softmax_vjp,
+    rows.logsumexp,
+    rows.logsumexp_vjp,
+    _cross_entropy,
+    _cross_entropy_vjp,
+)
+
+
+def _softmax(x: Tensor, axis: int, where: Tensor | None) -> Any:
+    return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
+
+
+def _log_softmax(x: Tensor, axis: int, where: Tensor | None) -> Any:
+    return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
+
+
+def _logsumexp(x: Tensor, axis: int, where: Tensor | None) -> Any:
+    return _generic.logsumexp(x, axis=axis, where=where, keepdims=True, xp=LIBRARY.xp)
+
+
+def _any_cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Any:
+    return _generic.cross_entropy(x, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
+
+
+STEPS = KERNELS._replace(
+    softmax=_softmax,
+    log_softmax=_log_softmax,
+    logsumexp=_logsumexp,
+    cross_entropy=_any_cross_entropy,
+)
+"""What a compiler fuses and torch.func differentiates."""

@@ -51,6 +51,13 @@ def _load_torch() -> Any:
     return backend
 
 
+def _load_torch_numba() -> Any:
+    require("numba")
+    from softaxis._backends.torch_numba import backend
+
+    return backend
+
+
 def _load_jax() -> Any:
     from softaxis._backends.jax import backend
 
@@ -72,6 +79,7 @@ def _load_dask() -> Any:
 FIRST_PARTY = (
     Source("numba", "numpy", "softaxis", _load_numba, "numpy", ("numpy",), "numba"),
     Source("numpy", "numpy", "softaxis", _load_numpy, "numpy", ("numpy",)),
+    Source("torch_numba", "torch", "softaxis", _load_torch_numba, "torch", ("torch",), "numba"),
     Source("torch", "torch", "softaxis", _load_torch, "torch", ("torch",)),
     Source("jax", "jax", "softaxis", _load_jax, "jax", ("jax", "jaxlib")),
     Source("cupy", "cupy", "softaxis", _load_cupy, "cupy", ("cupy",)),

@@ -121,9 +121,8 @@ class Table:
     def shortcut(self, cls: type, options: Options) -> Shortcut | None:
         """Return what may be asked before all else with an array of type `cls`."""
         first = self.implementations(cls, options)[0]
-        if first.shortcuts is None or first.capability.min_size:
-            return None
-        return first.shortcuts.get(cls)
+        found = first.selective if first.capability.min_size else first.shortcuts
+        return None if found is None else found.get(cls)
 
     def nothing_left(self, x: Any) -> NotImplementedError:
         """Return the error for a call that every candidate declined."""

@@ -13,14 +13,19 @@ def total(a: Array, axis: Axis, xp: Namespace) -> Array:
     length and a result that depends on the memory layout. Halving the row again and again, down
     to one element, costs the same n additions, with an error that grows with log2(n).
 
-    A namespace that a backend made may bring a `total` that does better on its library.
+    A namespace may bring a `total(a, axis)` that does better on its library; it returns None where
+    it does not.
     """
-    own = getattr(xp, "total", None)
-    if own is not None:
-        return own(a, axis)
+    better = getattr(xp, "total", _nothing)(a, axis)
+    if better is not None:
+        return better
     for one in as_tuple(axis):
         a = _total(a, one, xp)
     return a
+
+
+def _nothing(a: Array, axis: Axis) -> None:  # noqa: ARG001 - what others take
+    return None
 
 
 def _total(a: Array, axis: int, xp: Namespace) -> Array:

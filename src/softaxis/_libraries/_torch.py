@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-import array_api_compat.torch as xp
+from types import ModuleType
+from typing import Any
+
+import array_api_compat.torch
 import torch
 from torch.autograd.forward_ad import unpack_dual
 
+from softaxis._axes import Axis, as_tuple
 from softaxis._libraries._record import Array, Library
+
+
+def _total(a: Array, axis: Axis) -> Array | None:
+    """Return a sum that torch.compile fuses into one loop; it would unroll the pairwise one."""
+    if not torch.compiler.is_compiling():
+        return None
+    return torch.sum(a, dim=as_tuple(axis), keepdim=True)
+
+
+def _namespace() -> Any:
+    found = ModuleType(array_api_compat.torch.__name__)
+    vars(found).update(vars(array_api_compat.torch), total=_total)
+    return found
 
 
 def _tracing(_: Array) -> bool:
@@ -29,7 +46,7 @@ def _differentiating(x: Array) -> bool:
 
 LIBRARY = Library(
     "torch",
-    xp,
+    _namespace(),
     readable=_readable,
     tracing=_tracing,
     differentiating=_differentiating,

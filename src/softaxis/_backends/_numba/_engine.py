@@ -173,8 +173,9 @@ def cross_entropy(
     z_loss: float,
     reduction: str,
     gradient: bool,
+    scale: float = 1.0,
 ) -> Any:
-    """The loss, and where asked for its gradient."""
+    """The loss, and where asked for its gradient, times `scale`."""
     if _unfit(logits, axis, None) is not None:
         return NotImplemented
     if labels.dtype.kind not in "iu" or not isfinite(z_loss):
@@ -200,7 +201,7 @@ def cross_entropy(
             label_smoothing,
             z_loss,
             ignored,
-            1.0 / divisor,
+            scale / divisor,
         ),
         c=slope,
         mask=None if where is None else np.broadcast_to(where, logits.shape),

@@ -13,7 +13,7 @@ from llvmlite.binding import get_host_cpu_features
 from softaxis._backends._numba._geometry import Strides, geometry
 from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
 from softaxis._backends._numba._machine import Function, address, code
-from softaxis._threads import get_num_threads, share
+from softaxis._threads import allowed_threads, share
 
 NDArray = npt.NDArray[Any]
 
@@ -140,7 +140,7 @@ def launch(
     past = plan.past and not fresh and places[2] % 16 == 0
     job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep and not past)
     job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
-    threads = max(1, min(get_num_threads(), a.size // _GRAIN))
+    threads = max(1, min(allowed_threads(), a.size // _GRAIN))
     if columns and plan.in_columns:
         kernel, size = code(f"{name}_columns", _NAMES[kind]).free, plan.in_columns
     else:

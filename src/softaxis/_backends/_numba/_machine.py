@@ -57,8 +57,18 @@ def code(name: str, dtype: str, variant: str = "") -> Code:
     return found
 
 
+def is_compiled(name: str, dtype: str, variant: str = "") -> bool:
+    """Return whether `code` would be quick: it is in memory, or has been kept."""
+    key = name, dtype, variant
+    return key in _codes or kept(f"{_label(*key)}.o") is not None
+
+
+def _label(name: str, dtype: str, variant: str) -> str:
+    return "-".join(filter(None, (name, dtype, variant)))
+
+
 def _load(name: str, dtype: str, variant: str) -> Code:
-    label = "-".join(filter(None, (name, dtype, variant)))
+    label = _label(name, dtype, variant)
     symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
     machine = kept(f"{label}.o")
     if machine is None:

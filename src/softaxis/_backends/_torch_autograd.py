@@ -1,0 +1,185 @@
+"""Functions that autograd records as one step: their gradient is a kernel, not a trace.
+
+A gradient that is itself to be differentiated, or batched, is computed by the array-API
+implementation, whose every step is differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.autograd import forward_ad
+
+from softaxis import _generic
+from softaxis._axes import Axis
+from softaxis._libraries._torch import LIBRARY
+
+PLAIN = (Tensor, torch.nn.Parameter)
+"""The types of tensors that are nothing but numbers in memory."""
+
+
+class Terms(NamedTuple):
+    """What cross_entropy is asked for beside logits, integer labels and the axis."""
+
+    where: Tensor | None
+    class_weights: Tensor | None
+    ignore_index: int | None
+    label_smoothing: float
+    z_loss: float
+    reduction: str
+
+
+class Kernels(NamedTuple):
+    """One way to compute, on plain tensors. A vjp gets what it needs and the gradient."""
+
+    softmax: Callable[[Tensor, Any, Tensor | None], Tensor]
+    softmax_vjp: Callable[[Tensor, Tensor, Any], Tensor]
+    log_softmax: Callable[[Tensor, Any, Tensor | None], Tensor]
+    log_softmax_vjp: Callable[[Tensor, Tensor, Any], Tensor]
+    logsumexp: Callable[[Tensor, Any, Tensor | None], Tensor]
+    logsumexp_vjp: Callable[[Tensor, Tensor, Tensor, Any, Tensor | None], Tensor]
+    cross_entropy: Callable[[Tensor, Tensor, Any, Terms], Tensor]
+    cross_entropy_vjp: Callable[[Tensor, Tensor, Tensor, Any, Terms], Tensor]
+
+
+_is_compiling = torch.compiler.is_compiling
+is_in_transform = torch._C._are_functorch_transforms_active
+
+
+def is_recorded(x: Tensor) -> bool:
+    """Return whether autograd records what is computed from a tensor, in reverse mode."""
+    return bool(x.requires_grad and torch.is_grad_enabled())
+
+
+def is_transformed() -> bool:
+    """Return whether something else looks at every step: a compiler, torch.func, forward mode."""
+    return bool(_is_compiling() or is_in_transform() or forward_ad._current_level >= 0)
+
+
+def _is_plain(*tensors: Tensor) -> bool:
+    """Return whether nothing will be differentiated again, or is batched."""
+    return (
+        not torch.is_grad_enabled()
+        and not is_transformed()
+        and all(type(one) in PLAIN for one in tensors)
+        and not is_legacy_batchedtensor(tensors[-1])  # of autograd.grad(is_grads_batched=True)
+    )
+
+
+class Softmax(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
+    """p from x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
+        """Save the result."""
+        p = kernels.softmax(x, axis, where)
+        ctx.save_for_backward(p)
+        ctx.axis, ctx.kernels = axis, kernels
+        return p
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """p (g - sum(p g))."""
+        (p,) = ctx.saved_tensors
+        if _is_plain(p, g):
+            dx = ctx.kernels.softmax_vjp(p, g, ctx.axis)
+        else:
+            dx = _generic.softmax_vjp(p, g, axis=ctx.axis, xp=LIBRARY.xp)
+        return dx, None, None, None
+
+
+class LogSoftmax(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
+    """log p from x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
+        """Save the result."""
+        y = kernels.log_softmax(x, axis, where)
+        ctx.save_for_backward(y)
+        ctx.axis, ctx.kernels = axis, kernels
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """g - p sum(g)."""
+        (y,) = ctx.saved_tensors
+        if _is_plain(y, g):
+            dx = ctx.kernels.log_softmax_vjp(y, g, ctx.axis)
+        else:
+            dx = _generic.log_softmax_vjp(y, g, axis=ctx.axis, xp=LIBRARY.xp)
+        return dx, None, None, None
+
+
+class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
+    """The logarithm of a sum, with the dimensions kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
+        """Save the input: exp(x - result) would lose digits where both are large."""
+        y = kernels.logsumexp(x, axis, where)
+        ctx.save_for_backward(x, y, where)
+        ctx.axis, ctx.kernels = axis, kernels
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """g softmax(x); 0 for a row of -inf."""
+        x, y, where = ctx.saved_tensors
+        if _is_plain(x, y, g):
+            dx = ctx.kernels.logsumexp_vjp(x, y, g, ctx.axis, where)
+        else:
+            empty = y == -torch.inf
+            p = _generic.softmax(
+                torch.where(empty, 0.0, x), axis=ctx.axis, where=where, xp=LIBRARY.xp
+            )
+            dx = torch.where(empty, 0.0, p * g)
+        return dx, None, None, None
+
+
+class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
+    """The loss; only the logits have a gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        labels: Tensor,
+        axis: Axis,
+        terms: Terms,
+        kernels: Kernels,
+        known: Tensor | None,
+    ) -> Tensor:
+        """Save nothing that is as large as the logits but the logits. `known` is the loss."""
+        loss = kernels.cross_entropy(x, labels, axis, terms) if known is None else known
+        ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
+        ctx.axis, ctx.kernels = axis, kernels
+        ctx.terms = terms._replace(where=None, class_weights=None)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """g d loss / d x."""
+        x, labels, where, class_weights = ctx.saved_tensors
+        terms = ctx.terms._replace(where=where, class_weights=class_weights)
+        if _is_plain(x, labels, g):
+            dx = ctx.kernels.cross_entropy_vjp(x, labels, g, ctx.axis, terms)
+        else:
+            dx = _again(x, labels, g, ctx.axis, terms)
+        return dx, None, None, None, None, None
+
+
+def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
+    """Return the same of the array-API implementation."""
+    keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
+    if (
+        torch.is_grad_enabled() and not _is_compiling()
+    ):  # its own gradient keeps the tail in the next one, too
+        _, pull = torch.func.vjp(lambda z: _generic.cross_entropy(z, labels, **keywords), x)
+        (dx,) = pull(g)
+        return dx
+    _, slope = _generic.cross_entropy_and_grad(x, labels, **keywords)
+    return slope * (g.unsqueeze(axis) if terms.reduction == "none" else g)

@@ -1,0 +1,133 @@
+"""torch_numba: the kernels of the `numba` backend on the memory of PyTorch's CPU tensors.
+
+Nothing is copied. What torch.func transforms runs on the array-API implementation, whose steps it
+can see; what PyTorch compiles is left to the backend `torch`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softaxis import _generic
+from softaxis._axes import Axis
+from softaxis._backends import _torch_numba as kernels
+from softaxis._backends._torch_autograd import (
+    PLAIN,
+    CrossEntropy,
+    LogSoftmax,
+    Logsumexp,
+    Softmax,
+    Terms,
+    is_recorded,
+    is_transformed,
+)
+from softaxis._libraries._torch import LIBRARY
+from softaxis.backend import Backend, declined
+
+backend = Backend("torch_numba", types=PLAIN)
+
+_RECORD: dict[str, Any] = {
+    "dtypes": ("float16", "float32", "float64"),
+    "devices": ("cpu",),
+    "differentiable": True,
+    "min_size": kernels.PAYS,
+}
+
+
+def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | None) -> str:
+    """Return why a call is not for kernels; nothing where it is."""
+    if axis == () or 0 in x.shape:
+        return "takes one or more axes of a tensor that is not empty"
+    if dtype is not None and dtype is not x.dtype:
+        return "takes no other `dtype` than that of the tensor"
+    if not kernels.is_memory(x, where):
+        return "takes plain tensors that nothing watches"
+    if x.dtype is torch.float16 and not kernels.has_float16():
+        return "takes float16 on processors that convert it"
+    return ""
+
+
+@backend.implements(
+    **_RECORD, shortcut=kernels.softmax_of_rows, selective=kernels.softmax_of_short_rows
+)
+def softmax(
+    x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Any:
+    """exp(z) / sum(exp(z))."""
+    if is_transformed():
+        return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
+    why = _why_not(x, axis, dtype, where)
+    if why:
+        return declined(why)
+    if is_recorded(x):
+        return Softmax.apply(x, axis, where, kernels.KERNELS)
+    return kernels.softmax(x, axis, where)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.log_softmax_of_rows)
+def log_softmax(
+    x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Any:
+    """z - log(sum(exp(z)))."""
+    if is_transformed():
+        return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
+    why = _why_not(x, axis, dtype, where)
+    if why:
+        return declined(why)
+    if is_recorded(x):
+        return LogSoftmax.apply(x, axis, where, kernels.KERNELS)
+    return kernels.log_softmax(x, axis, where)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.logsumexp_of_rows)
+def logsumexp(
+    x: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    keepdims: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """m + log(sum(exp(x - m)))."""
+    if is_transformed():
+        return _generic.logsumexp(
+            x, axis=axis, where=where, keepdims=keepdims, dtype=dtype, xp=LIBRARY.xp
+        )
+    why = _why_not(x, axis, dtype, where)
+    if why:
+        return declined(why)
+    if is_recorded(x):
+        y = Logsumexp.apply(x, axis, where, kernels.KERNELS)
+    else:
+        y = kernels.logsumexp(x, axis, where)
+    return y if keepdims else y.squeeze(axis)
+
+
+@backend.implements(**_RECORD, shortcut=kernels.cross_entropy_of_rows)
+def cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """-log p of the right class; the gradient is computed when it is asked for."""
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if is_transformed():
+        return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
+    why = kernels.unusual(labels, terms) or _why_not(logits, axis, None, where)
+    if why:
+        return declined(why)
+    if is_recorded(logits):
+        return CrossEntropy.apply(logits, labels, axis, terms, kernels.KERNELS, None)
+    return kernels.cross_entropy(logits, labels, axis, terms)

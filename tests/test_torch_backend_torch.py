@@ -1,0 +1,353 @@
+"""The gradients, the memory and the reach of the backends `torch` and `torch_numba`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import softaxis
+
+torch = pytest.importorskip("torch", exc_type=ImportError)
+pytestmark = pytest.mark.filterwarnings(  # of what PyTorch does itself
+    "ignore:`torch.jit.script(_method)?` is deprecated",
+)
+inf, nan = float("inf"), float("nan")
+BACKENDS = ["torch", pytest.param("torch_numba", marks=pytest.mark.needs_package("numba"))]
+every_backend = pytest.mark.parametrize("backend", BACKENDS)
+
+TAIL = 4.248354255291589e-18
+"""exp(-40), which is 1 - p of the larger logit of [40, 0] to 17 digits."""
+NEAR_CERTAINTY = {
+    "softmax": (lambda f, x: f.softmax(x)[..., 0], (TAIL, -TAIL)),
+    "log_softmax": (lambda f, x: f.log_softmax(x)[..., 0], (TAIL, -TAIL)),
+    "cross_entropy": (
+        lambda f, x: f.cross_entropy(x, torch.zeros(x.shape[:-1]).long()),
+        (-TAIL, TAIL),
+    ),
+}
+"""A function, and its gradient at [40, 0]; PyTorch's own are 0 for the first logit."""
+
+
+@every_backend
+@pytest.mark.parametrize("function", NEAR_CERTAINTY)
+def test_the_largest_logit_has_its_gradient_near_certainty(backend, function):
+    call, gradient = NEAR_CERTAINTY[function]
+    f = softaxis.get_backend(backend)
+    x = torch.tensor([[40.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    expected = torch.tensor([gradient], dtype=torch.float64)
+    (first,) = torch.autograd.grad(call(f, x).sum(), x, create_graph=True)
+    torch.testing.assert_close(first, expected, rtol=1e-14, atol=0)
+    # the second derivative of each of the three is, to first order in the tail, its sign and size
+    (second,) = torch.autograd.grad(first[0, 0], x)
+    sign = -1.0 if function != "cross_entropy" else 1.0
+    torch.testing.assert_close(
+        second, sign * torch.tensor([[TAIL, -TAIL]], dtype=x.dtype), rtol=1e-14, atol=0
+    )
+    _, tangent = torch.func.jvp(
+        lambda z: call(f, z), (x.detach(),), (torch.ones_like(x) * torch.tensor([1.0, 0.0]),)
+    )
+    torch.testing.assert_close(tangent, expected[:, 0], rtol=1e-14, atol=0)
+
+
+def logits(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    x = 4 * torch.randn(6, 9, generator=generator, dtype=torch.float64)
+    x[1, 2] = 40.0  # all but certain
+    return x.to(dtype)
+
+
+def masks():
+    mask = logits() > -2
+    mask[:, 3] = mask[0] = False  # fully masked, along either axis
+    return mask
+
+
+LABELS = torch.tensor([0, 2, 8, -1, 3, 3])
+CALLS = {
+    "softmax": lambda f, x, mask: f.softmax(x),
+    "softmax-masked": lambda f, x, mask: f.softmax(x, axis=0, where=mask),
+    "log_softmax": lambda f, x, mask: f.log_softmax(x),
+    "log_softmax-masked": lambda f, x, mask: f.log_softmax(x, axis=0, where=mask),
+    "logsumexp": lambda f, x, mask: f.logsumexp(x, axis=-1),
+    "logsumexp-masked": lambda f, x, mask: f.logsumexp(x, axis=0, where=mask, keepdims=True),
+    "cross_entropy": lambda f, x, mask: f.cross_entropy(x, LABELS, ignore_index=-1),
+    "cross_entropy-axis-0": lambda f, x, mask: f.cross_entropy(
+        x.movedim(1, 0), LABELS, axis=0, ignore_index=-1, reduction="mean"
+    ),
+    "cross_entropy-sum": lambda f, x, mask: f.cross_entropy(
+        x, LABELS.to(torch.int8), ignore_index=-1, reduction="sum"
+    ),
+}
+NOT_IN_TORCH = {
+    "cross_entropy-smoothed": lambda f, x, mask: f.cross_entropy(
+        x, LABELS, ignore_index=-1, label_smoothing=0.25, z_loss=0.5, reduction="mean"
+    ),
+    "cross_entropy-weighted": lambda f, x, mask: f.cross_entropy(
+        x, LABELS, ignore_index=-1, class_weights=torch.arange(9.0), where=mask | (x > 3)
+    ),
+}
+CASES = [("torch", name) for name in CALLS] + [
+    pytest.param("torch_numba", name, marks=pytest.mark.needs_package("numba"))
+    for name in (*CALLS, *NOT_IN_TORCH)
+]
+every_case = pytest.mark.parametrize(("backend", "case"), CASES)
+
+
+def gradient(backend, case, x, mask, **options):
+    """Return the result, and the gradient of a weighted sum of what is finite of it."""
+    x = x.clone().requires_grad_()
+    y = (CALLS | NOT_IN_TORCH)[case](softaxis.get_backend(backend), x, mask)
+    weights = torch.linspace(-1, 2, y.numel(), dtype=torch.float64).reshape(y.shape)
+    scalar = (torch.where(torch.isfinite(y), y, 0.0) * weights.to(y.dtype)).sum()
+    return y.detach(), torch.autograd.grad(scalar, x, **options)[0]
+
+
+@pytest.mark.parametrize(
+    "case", [*(f"{name}-near-certainty" for name in NEAR_CERTAINTY), *CALLS, *NOT_IN_TORCH]
+)
+def test_what_is_compiled_has_the_same_gradient(case):
+    torch._dynamo.reset()
+    mask, f = masks(), softaxis
+    name = case.removesuffix("-near-certainty")
+    if name != case:
+        x = torch.tensor([[40.0, 0.0]], dtype=torch.float64)
+        call, tolerance = (lambda z: NEAR_CERTAINTY[name][0](f, z)), 1e-14
+    else:
+        x, tolerance = logits(torch.float64), 1e-12
+        call = lambda z: (CALLS | NOT_IN_TORCH)[case](f, z, mask)  # noqa: E731
+    gradients = []
+    for function in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
+        z = x.clone().requires_grad_()
+        y = function(z)
+        torch.where(torch.isfinite(y), y, 0.0).sum().backward()
+        gradients.append(z.grad)
+    scale = tolerance if tolerance == 1e-12 else 0
+    torch.testing.assert_close(*gradients, rtol=tolerance, atol=scale)
+
+
+@every_case
+@pytest.mark.parametrize("hidden", [0.0, nan, inf], ids=str)
+def test_results_and_gradients_are_those_of_the_array_api_in_float64(backend, case, hidden):
+    """To 16 eps of the largest term: two roundings of the weight beside the 8 that are promised."""
+    mask, x = masks(), logits()
+    expected = gradient("default", case, x.double(), mask)
+    if "masked" in case:
+        x = torch.where(mask, x, hidden)
+    eps = torch.finfo(torch.float32).eps
+    for got, wanted in zip(gradient(backend, case, x, mask), expected, strict=True):
+        assert got.dtype == torch.float32
+        scale = float(torch.where(torch.isfinite(wanted), wanted, 0.0).abs().max())
+        torch.testing.assert_close(
+            got.double(), wanted, rtol=16 * eps, atol=16 * eps * scale, equal_nan=True
+        )
+
+
+@every_backend
+@pytest.mark.parametrize("function", ["softmax", "log_softmax", "logsumexp", "cross_entropy"])
+def test_derivatives_of_both_orders_in_every_mode(backend, function):
+    f, labels = softaxis.get_backend(backend), torch.tensor([1, 0, 3])
+    x = logits(torch.float64)[2:5, :4].clone().requires_grad_()
+    call = {
+        "softmax": f.softmax,
+        "log_softmax": f.log_softmax,
+        "logsumexp": lambda z: f.logsumexp(z, axis=-1),
+        "cross_entropy": lambda z: f.cross_entropy(z, labels, reduction="mean"),
+    }[function]
+    assert torch.autograd.gradcheck(
+        call, x, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
+    )
+    assert torch.autograd.gradgradcheck(
+        call, x, check_fwd_over_rev=True, check_rev_over_rev=True, check_batched_grad=True
+    )
+    once, twice = torch.func.jacrev(call)(x.detach()), torch.func.jacrev(torch.func.jacfwd(call))
+    torch.testing.assert_close(once, torch.func.jacfwd(call)(x.detach()), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        twice(x.detach()), torch.func.hessian(call)(x.detach()), rtol=1e-12, atol=1e-14
+    )
+    per_row = torch.func.vmap(torch.func.grad(lambda z: f.softmax(z)[0]))(x.detach())
+    torch.testing.assert_close(
+        per_row, torch.func.vmap(torch.func.jacrev(f.softmax))(x.detach())[:, 0]
+    )
+
+
+@every_backend
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_autocast_changes_no_dtype(backend, dtype):
+    dtype = getattr(torch, dtype)
+    for n in (3, 40):
+        x = torch.ones(2, n, dtype=dtype, requires_grad=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16), softaxis.backend_opts(prioritize=backend):
+            results = (
+                softaxis.softmax(x),
+                softaxis.log_softmax(x),
+                softaxis.logsumexp(x, axis=-1),
+                softaxis.cross_entropy(x, torch.zeros(2).long(), reduction="mean"),
+            )
+            for y in results:
+                (slope,) = torch.autograd.grad(y.sum(), x)
+                assert y.dtype == slope.dtype == dtype
+
+
+def test_autocast_changes_no_dtype_of_plain_calls_either():
+    x = torch.ones(2, 3, dtype=torch.bfloat16)
+    softaxis.softmax(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert softaxis.softmax(x).dtype == torch.bfloat16
+        assert softaxis.softmax(x.float()).dtype == torch.float32
+
+
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit.trace` is deprecated", "ignore::torch.jit.TracerWarning"
+)
+def test_whoever_watches_operators_sees_them():
+    """A kernel that reads memory behind the back of a mode would be missing from its record."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    x = torch.arange(2.0**18).reshape(-1, 64) / 2**16
+    for call in (lambda z: softaxis.log_softmax(z * 2), lambda z: softaxis.log_softmax(z[:2])):
+        expected = call(x)
+        seen.clear()
+        with Watch():
+            call(x)
+        assert len(seen) > 2
+        program = make_fx(call)(torch.zeros_like(x))
+        torch.testing.assert_close(program(x), expected)
+        torch.testing.assert_close(torch.jit.trace(call, torch.zeros_like(x))(x), expected)
+
+
+@pytest.mark.parametrize("device", ["meta", "fake"])
+def test_tensors_without_numbers(device):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    def shapes():
+        x = torch.empty(300, 500, device="meta" if device == "meta" else None)
+        labels = torch.zeros(300, dtype=torch.int64, device=x.device)
+        yield softaxis.softmax(x).shape, (300, 500)
+        yield softaxis.log_softmax(x, axis=0, where=x > 0).shape, (300, 500)
+        yield softaxis.logsumexp(x, axis=1, keepdims=True).shape, (300, 1)
+        yield softaxis.cross_entropy(x, labels).shape, (300,)
+
+    if device == "meta":
+        assert all(found == wanted for found, wanted in shapes())
+    else:
+        with FakeTensorMode():
+            assert all(found == wanted for found, wanted in shapes())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of gloo and DTensor
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sharded_tensors_stay_sharded(axis):
+    """One process is enough to see which operators DTensor can place."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        from torch.distributed.tensor import DeviceMesh, Replicate, Shard, distribute_tensor
+
+        mesh = DeviceMesh("cpu", [0])
+        by_row = [Replicate() if axis else Shard(0)]
+        labels = distribute_tensor(LABELS, mesh, by_row)
+        for call in (
+            lambda z, _: softaxis.softmax(z)[..., 0],
+            lambda z, _: softaxis.log_softmax(z)[..., 0],
+            lambda z, _: softaxis.logsumexp(z, axis=-1),
+            lambda z, y: softaxis.cross_entropy(z, y, ignore_index=-1, reduction="mean"),
+        ):
+            x = logits()
+            x[3] = nan  # an ignored row
+            alone = x[:3].clone().requires_grad_() if call(x, LABELS).ndim else x.requires_grad_()
+            x = distribute_tensor(alone.detach(), mesh, [Shard(axis)]).requires_grad_()
+            expected, y = call(alone, LABELS), call(x, labels)
+            torch.testing.assert_close(y.full_tensor(), expected)
+            expected.sum().backward()
+            y.sum().backward()
+            assert x.grad.placements == (Shard(axis),)
+            torch.testing.assert_close(x.grad.full_tensor(), alone.grad)
+    finally:
+        dist.destroy_process_group()
+
+
+MEMORY = """
+import resource, sys, torch, softaxis
+softaxis.set_backends(disable=sys.argv[1])
+def peak():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def train(rows, classes):
+    x = torch.ones(rows, classes, requires_grad=True)
+    before = peak()
+    softaxis.cross_entropy(x, torch.zeros(rows, dtype=int), reduction="mean").backward()
+    return peak() - before - x.grad.nbytes
+train(300, 500)
+print(train(640, 50_257))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="NOT RUN: no `resource` there")
+@pytest.mark.parametrize("disable", ["torch_numba", "none"])
+def test_cross_entropy_needs_the_logits_their_gradient_and_little_else(disable):
+    """At most 64 MB beside them; PyTorch's own takes two more tensors of 129 MB here."""
+    path = [str(Path(softaxis.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, disable],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 64 * 2**20
+
+
+@pytest.mark.needs_package("numba")
+@pytest.mark.parametrize("shape", [(3, 40), (400, 400)])
+def test_kernels_share_the_memory_of_tensors_and_write_none_of_it(shape):
+    x = torch.randn(shape).t().contiguous().t()
+    version, before = x._version, x.clone()
+    f = softaxis.get_backend("torch_numba")
+    assert f.softmax(x).shape == shape
+    f.log_softmax(x.requires_grad_()).sum().backward()
+    assert x._version == version
+    assert torch.equal(x, before)
+
+
+def test_wrong_labels_are_refused_however_small_the_tensor():
+    for x in (torch.ones(2, 3), torch.ones(500, 300)):
+        labels = torch.zeros(len(x), dtype=torch.int64)
+        assert torch.isfinite(softaxis.cross_entropy(x, labels)).all()
+        for wrong in (-1, x.shape[1]):
+            labels[-1] = wrong
+            for recorded in (False, True):
+                with pytest.raises(ValueError, match="`labels` must be in"):
+                    softaxis.cross_entropy(x.clone().requires_grad_(recorded), labels)
+
+
+@pytest.mark.needs_package("numba")
+def test_kernels_use_no_more_threads_than_pytorch_may(monkeypatch):
+    from softaxis import _threads
+
+    asked = []
+    pool = type("Pool", (), {"ask": lambda self, helps: asked.append(len(helps))})()
+    monkeypatch.setattr(_threads, "_pool", [pool])
+    before, mine = torch.get_num_threads(), softaxis.get_num_threads()
+    x = torch.ones(600, 500)
+    try:
+        softaxis.set_num_threads(4)
+        for count in (3, 1):
+            torch.set_num_threads(count)
+            softaxis.softmax(x)
+    finally:
+        torch.set_num_threads(before)
+        softaxis.set_num_threads(mine)
+    assert asked == [2]  # helpers, beside the calling thread
