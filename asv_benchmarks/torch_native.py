@@ -84,15 +84,18 @@ def beyond(which: int) -> float:
 
 def peak(which: int) -> float:
     """Return the same, in this process."""
-    from resource import RUSAGE_SELF, getrusage
+
+    def most() -> float:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(one.split()[1]) / 1024 for one in lines if one.startswith("VmHWM"))
 
     function = FUNCTIONS["cross_entropy"][which]
-    before = 0
+    before = 0.0
     for rows, classes in ((300, 500), MEMORY_SHAPE):
         x = torch.ones(rows, classes, requires_grad=True)
-        before = getrusage(RUSAGE_SELF).ru_maxrss
+        before = most()
         trained(function, x, torch.zeros(rows, dtype=torch.int64), None)
-    return (getrusage(RUSAGE_SELF).ru_maxrss - before) / 1024 - x.nbytes / 2**20
+    return most() - before - x.nbytes / 2**20
 
 
 def near_certainty(which: int) -> Iterator[tuple[str, float, float]]:
@@ -102,7 +105,7 @@ def near_certainty(which: int) -> Iterator[tuple[str, float, float]]:
         y = FUNCTIONS[name][which](x, torch.tensor([0]))
         first = y if y.ndim == 0 else y[0, 0]
         (slope,) = torch.autograd.grad(first, x)
-        yield name, float(first), float(slope[0, 0])
+        yield name, first.item(), slope[0, 0].item()
 
 
 def main(shapes: tuple[tuple[int, int], ...]) -> None:
