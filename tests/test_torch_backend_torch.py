@@ -79,9 +79,15 @@ CALLS = {
     "cross_entropy-sum": lambda f, x, mask: f.cross_entropy(
         x, LABELS.to(torch.int8), ignore_index=-1, reduction="sum"
     ),
+    "cross_entropy-smoothed": lambda f, x, mask: f.cross_entropy(
+        x, LABELS, ignore_index=-1, label_smoothing=0.25, reduction="mean"
+    ),
+    "cross_entropy-spread": lambda f, x, mask: f.cross_entropy(
+        x, LABELS, ignore_index=-1, label_smoothing=1.0
+    ),
 }
 NOT_IN_TORCH = {
-    "cross_entropy-smoothed": lambda f, x, mask: f.cross_entropy(
+    "cross_entropy-z": lambda f, x, mask: f.cross_entropy(
         x, LABELS, ignore_index=-1, label_smoothing=0.25, z_loss=0.5, reduction="mean"
     ),
     "cross_entropy-weighted": lambda f, x, mask: f.cross_entropy(

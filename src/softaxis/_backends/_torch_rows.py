@@ -91,13 +91,16 @@ def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: int, where: Tensor | No
     return softmax(x, axis, where).mul_(g).masked_fill_(y == -_INF, 0.0)
 
 
-def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None) -> Tensor:
-    """L - z_y of each row, in the dtype of computation; NaN where y names no class."""
+def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing: float) -> Tensor:
+    """L - (1 - smoothing) z_y - smoothing mean(z) of each row; NaN where y names no class.
+
+    It has the dtype of computation.
+    """
     y = torch.empty(labels.shape, dtype=working(x), device=x.device)
     for part, rows in _blocks(x, axis):
         index, wrong, left_out = _index(labels[rows], x.shape[axis], ignored)
         z, m, _, rest = _parts(_last(x[part], axis))
-        loss = _level(m, rest) - z.gather(-1, index)
+        loss = _level(m, rest) - _expected(z, index, smoothing)
         loss = torch.where(m == -_INF, _INF, loss).masked_fill_(wrong, _NAN)
         if left_out is not None:
             loss.masked_fill_(left_out, 0.0)
@@ -105,16 +108,33 @@ def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None) -> Tensor:
     return y
 
 
-def losses_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | None) -> Tensor:
-    """g (p - [c = y]), with 1 - p_y summed from the other classes where p_y is the largest."""
+def _expected(z: Tensor, index: Tensor, smoothing: float) -> Tensor:
+    """Return what the labels expect of z, the mass of smoothing being spread over all classes."""
+    own = z.gather(-1, index)
+    if not smoothing:
+        return own
+    spread = _sum(z).mul_(smoothing / z.shape[-1])
+    return spread if smoothing == 1 else own.mul_(1 - smoothing).add_(spread)
+
+
+def losses_vjp(
+    x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | None, smoothing: float
+) -> Tensor:
+    """g (p - q), q being the mass of the labels, smoothed.
+
+    1 - p_y is summed from the other classes where p_y is the largest.
+    """
     dx = torch.empty_like(x)
+    spread = smoothing / x.shape[axis]
     for part, rows in _blocks(x, axis):
         index, wrong, left_out = _index(labels[rows], x.shape[axis], ignored)
         z, m, first, rest = _parts(_last(x[part], axis))
         s = 1 + rest + (m - m)
         others = torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s
         scale = g[rows].unsqueeze(-1).to(z.dtype).masked_fill(wrong, _NAN)
-        slope = z.exp_().mul_(scale / s).scatter_(-1, index, -others * scale)
+        slope = z.exp_().mul_(scale / s).scatter_(-1, index, (smoothing - others) * scale)
+        if smoothing:
+            slope -= spread * scale
         dx[part] = _back(slope if left_out is None else slope.masked_fill_(left_out, 0.0), axis)
     return dx
 

@@ -119,14 +119,42 @@ def cross_entropy(
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
     kernels = _kernels(logits)
     if kernels and not _is_simple(terms):
-        return declined("takes the plain loss only, where it is not compiled")
+        return declined("takes neither mask, weights nor `z_loss`, where it is not compiled")
     if class_weights is not None and is_recorded(class_weights):
         return declined("has no gradient of `class_weights`")
     if kernels and is_recorded(logits):
         return CrossEntropy.apply(logits, labels, axis, terms, kernels, None)
-    if type(logits) not in PLAIN and _is_simple(terms):
+    if type(logits) not in PLAIN and _is_simple(terms) and not label_smoothing:
         return _gathered(logits, labels, axis, terms)
     return (kernels or STEPS).cross_entropy(logits, labels, axis, terms)
+
+
+@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+def cross_entropy_and_grad(
+    logits: Tensor,
+    labels: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """The same, and p - q, q being the mass of the labels."""
+    if not _is_one(axis, logits):
+        return NotImplemented
+    if labels.dtype.is_floating_point:
+        return declined("takes integer labels")
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    kernels = _kernels(logits)
+    if kernels is None or is_recorded(logits) or not _is_simple(terms):
+        return declined("takes neither mask, weights nor `z_loss`, and records no derivative")
+    loss = kernels.cross_entropy(logits, labels, axis, terms)
+    one = torch.ones((), dtype=rows.working(logits), device=logits.device)
+    return loss, kernels.cross_entropy_vjp(logits, labels, one, axis, terms)
 
 
 def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
@@ -151,8 +179,7 @@ def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
 
 
 def _is_simple(terms: Terms) -> bool:
-    nothing = terms.where is None and terms.class_weights is None
-    return nothing and terms.label_smoothing == terms.z_loss == 0
+    return terms.where is None and terms.class_weights is None and terms.z_loss == 0
 
 
 def _kernels(x: Tensor) -> Kernels | None:
@@ -167,7 +194,7 @@ def _kernels(x: Tensor) -> Kernels | None:
 
 def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     ignored = _ignored(labels, terms)
-    loss = rows.losses(x, labels, axis, ignored)
+    loss = rows.losses(x, labels, axis, ignored, terms.label_smoothing)
     if terms.reduction != "none":
         loss = rows.total(loss)
     if terms.reduction == "mean":
@@ -180,7 +207,7 @@ def _cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: T
     g = g.to(rows.working(x))
     if terms.reduction == "mean":
         g = g / _divisor(labels, ignored)
-    return rows.losses_vjp(x, labels, g.expand(labels.shape), axis, ignored)
+    return rows.losses_vjp(x, labels, g.expand(labels.shape), axis, ignored, terms.label_smoothing)
 
 
 def _ignored(labels: Tensor, terms: Terms) -> int | None:
