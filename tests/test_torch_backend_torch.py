@@ -85,8 +85,6 @@ CALLS = {
     "cross_entropy-spread": lambda f, x, mask: f.cross_entropy(
         x, LABELS, ignore_index=-1, label_smoothing=1.0
     ),
-}
-NOT_IN_TORCH = {
     "cross_entropy-z": lambda f, x, mask: f.cross_entropy(
         x, LABELS, ignore_index=-1, label_smoothing=0.25, z_loss=0.5, reduction="mean"
     ),
@@ -95,8 +93,7 @@ NOT_IN_TORCH = {
     ),
 }
 CASES = [("torch", name) for name in CALLS] + [
-    pytest.param("torch_numba", name, marks=pytest.mark.needs_package("numba"))
-    for name in (*CALLS, *NOT_IN_TORCH)
+    pytest.param("torch_numba", name, marks=pytest.mark.needs_package("numba")) for name in CALLS
 ]
 every_case = pytest.mark.parametrize(("backend", "case"), CASES)
 
@@ -104,15 +101,13 @@ every_case = pytest.mark.parametrize(("backend", "case"), CASES)
 def gradient(backend, case, x, mask, **options):
     """Return the result, and the gradient of a weighted sum of what is finite of it."""
     x = x.clone().requires_grad_()
-    y = (CALLS | NOT_IN_TORCH)[case](softaxis.get_backend(backend), x, mask)
+    y = CALLS[case](softaxis.get_backend(backend), x, mask)
     weights = torch.linspace(-1, 2, y.numel(), dtype=torch.float64).reshape(y.shape)
     scalar = (torch.where(torch.isfinite(y), y, 0.0) * weights.to(y.dtype)).sum()
     return y.detach(), torch.autograd.grad(scalar, x, **options)[0]
 
 
-@pytest.mark.parametrize(
-    "case", [*(f"{name}-near-certainty" for name in NEAR_CERTAINTY), *CALLS, *NOT_IN_TORCH]
-)
+@pytest.mark.parametrize("case", [*(f"{name}-near-certainty" for name in NEAR_CERTAINTY), *CALLS])
 def test_what_is_compiled_has_the_same_gradient(case):
     torch._dynamo.reset()
     mask, f = masks(), softaxis
@@ -122,7 +117,7 @@ def test_what_is_compiled_has_the_same_gradient(case):
         call, tolerance = (lambda z: NEAR_CERTAINTY[name][0](f, z)), 1e-14
     else:
         x, tolerance = logits(torch.float64), 1e-12
-        call = lambda z: (CALLS | NOT_IN_TORCH)[case](f, z, mask)  # noqa: E731
+        call = lambda z: CALLS[case](f, z, mask)  # noqa: E731
     gradients = []
     for function in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
         z = x.clone().requires_grad_()

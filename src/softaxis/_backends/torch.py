@@ -117,11 +117,7 @@ def cross_entropy(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
-    kernels = _kernels(logits)
-    if kernels and not _is_simple(terms):
-        return declined("takes neither mask, weights nor `z_loss`, where it is not compiled")
-    if class_weights is not None and is_recorded(class_weights):
-        return declined("has no gradient of `class_weights`")
+    kernels = _kernels(logits) if _is_simple(terms) else None
     if kernels and is_recorded(logits):
         return CrossEntropy.apply(logits, labels, axis, terms, kernels, None)
     if type(logits) not in PLAIN and _is_simple(terms) and not label_smoothing:
@@ -149,9 +145,11 @@ def cross_entropy_and_grad(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
-    kernels = _kernels(logits)
-    if kernels is None or is_recorded(logits) or not _is_simple(terms):
-        return declined("takes neither mask, weights nor `z_loss`, and records no derivative")
+    kernels = _kernels(logits) if _is_simple(terms) else None
+    if kernels is None or is_recorded(logits):
+        return _generic.cross_entropy_and_grad(
+            logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
+        )
     loss = kernels.cross_entropy(logits, labels, axis, terms)
     one = torch.ones((), dtype=rows.working(logits), device=logits.device)
     return loss, kernels.cross_entropy_vjp(logits, labels, one, axis, terms)
