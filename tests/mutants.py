@@ -62,7 +62,7 @@ class Mutant(NamedTuple):
         folder, _, file = self.source.partition("/")
         if folder != "_backends":
             return "default"
-        return "numpy" if file.startswith("_numpy_") else file.removesuffix(".py")
+        return file.removesuffix(".py") if file[0] != "_" else file.split("_")[1]
 
 
 @contextlib.contextmanager
@@ -88,11 +88,15 @@ def planted(mutant, *, wrong=True):
             sys.path.remove(folder)
             for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
                 del sys.modules[name]
+            if "torch._dynamo" in sys.modules:  # keeps what it compiled, by the names of modules
+                sys.modules["torch._dynamo"].reset()
 
 
 def among_the_copies(text):
     """Turn imports of what is copied to the copies."""
-    copied = r"_generic|_dtypes|_axes|_dispatch\._calls|_backends(?=(?:\.| import )_numpy_)"
+    copied = (
+        r"_generic|_dtypes|_axes|_dispatch\._calls|_backends(?=(?:\.| import )_(?:numpy|torch)_)"
+    )
     text = re.sub(rf"\bsoftaxis\.({copied})\b", rf"{PACKAGE}.\1", text)
     return text.replace("from softaxis import _generic", f"from {PACKAGE} import _generic")
 
@@ -136,6 +140,7 @@ NUMPY_SUMS = "_backends/_numpy_sums.py"
 NUMPY_SHIFT = "_backends/_numpy_shift.py"
 NUMPY_LOSSES = "_backends/_numpy_losses.py"
 TORCH = "_backends/torch.py"
+TORCH_ROWS = "_backends/_torch_rows.py"
 JAX = "_backends/jax.py"
 DASK = "_backends/dask.py"
 
@@ -768,35 +773,43 @@ MUTANTS = [
     # PyTorch.
     Mutant(
         "the native sum alone",
-        TORCH,
-        "if x.shape[-1] < _LONG:",
+        TORCH_ROWS,
+        "if x.shape[-1] < FEW:",
         "if x.dtype.is_floating_point:",
         "softmax",
         ("long rows", "batch"),
     ),
     Mutant(
-        "the native sum again, which depends on the number of threads",
-        TORCH,
-        "sums: Tensor = total(p, -1, torch)",
-        "sums: Tensor = p.sum(-1, keepdim=True)",
-        "softmax",
-        ("batch", "long rows"),
-    ),
-    Mutant(
-        "the last axis but one",
-        TORCH,
-        "last = x if axis == x.ndim - 1 else",
-        "last = x if axis >= x.ndim - 2 else",
+        "the next axis",
+        TORCH_ROWS,
+        "x = x.movedim(axis, -1)",
+        "x = x.movedim(min(axis + 1, x.ndim - 1), -1)",
         "softmax",
         ("values",),
     ),
     Mutant(
-        "native softmax casts first",
+        "another dtype is not heeded",
         TORCH,
-        '        return declined("native softmax casts before it computes")',
-        "        x = x.to(dtype)",
+        "if dtype is not None and dtype is not x.dtype:",
+        "if dtype is not None and x.ndim < 0:",
         "softmax",
         ("dtypes",),
+    ),
+    Mutant(
+        "the residual of a certain class cancels",
+        TORCH_ROWS,
+        "torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s",
+        "(s - z.gather(-1, index).exp()) / s",
+        "cross_entropy_and_grad",
+        ("values",),
+    ),
+    Mutant(
+        "half of the smoothing",
+        TORCH_ROWS,
+        "spread = smoothing / x.shape[axis]",
+        "spread = smoothing / x.shape[axis] / 2",
+        "cross_entropy_and_grad",
+        ("values", "arguments"),
     ),
     # Dask.
     Mutant(
