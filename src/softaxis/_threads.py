@@ -8,10 +8,7 @@ that calls from several threads, from inside a helper or in a forked child canno
 from __future__ import annotations
 
 import os
-from _thread import (
-    _local,
-    allocate_lock,
-)  # `threading` is imported with the first thread, not before
+from _thread import _local, allocate_lock  # `threading` is imported with the first thread
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any

@@ -56,11 +56,13 @@ def softmax(
     """`torch.softmax`, divided by its sum once more where the row is long."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    kernels = _kernels(x)
     recorded = is_recorded(x)
-    if kernels is None and (recorded or not torch.compiler.is_compiling() or is_in_transform()):
-        return _softmax(x, axis, where)
-    return Softmax.apply(x, axis, where, kernels) if recorded else rows.softmax(x, axis, where)
+    if recorded and _is_for_kernels(x):
+        return Softmax.apply(x, axis, where, KERNELS)
+    compiled = torch.compiler.is_compiling() and not (recorded or is_in_transform())
+    if compiled or _is_for_kernels(x):
+        return rows.softmax(x, axis, where)
+    return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
@@ -70,10 +72,11 @@ def log_softmax(
     """z - log(sum(exp(z)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    kernels = _kernels(x)
-    if kernels and is_recorded(x):
-        return LogSoftmax.apply(x, axis, where, kernels)
-    return (kernels or STEPS).log_softmax(x, axis, where)
+    if not _is_for_kernels(x):
+        return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
+    if is_recorded(x):
+        return LogSoftmax.apply(x, axis, where, KERNELS)
+    return rows.log_softmax(x, axis, where)
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
@@ -89,11 +92,12 @@ def logsumexp(
     """m + log(sum(exp(x - m)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
-    kernels = _kernels(x)
-    if kernels and is_recorded(x):
-        y = Logsumexp.apply(x, axis, where, kernels)
+    if not _is_for_kernels(x):
+        return _generic.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp)
+    if is_recorded(x):
+        y = Logsumexp.apply(x, axis, where, KERNELS)
     else:
-        y = (kernels or STEPS).logsumexp(x, axis, where)
+        y = rows.logsumexp(x, axis, where)
     return y if keepdims else y.squeeze(axis)
 
 
@@ -117,12 +121,13 @@ def cross_entropy(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
-    kernels = _kernels(logits) if _is_simple(terms) else None
-    if kernels and is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, axis, terms, kernels, None)
+    if _is_simple(terms) and _is_for_kernels(logits):
+        if is_recorded(logits):
+            return CrossEntropy.apply(logits, labels, axis, terms, KERNELS, None)
+        return _cross_entropy(logits, labels, axis, terms)
     if type(logits) not in PLAIN and _is_simple(terms) and not label_smoothing:
         return _gathered(logits, labels, axis, terms)
-    return (kernels or STEPS).cross_entropy(logits, labels, axis, terms)
+    return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
 
 
 @backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
@@ -145,14 +150,13 @@ def cross_entropy_and_grad(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
-    kernels = _kernels(logits) if _is_simple(terms) else None
-    if kernels is None or is_recorded(logits):
+    if is_recorded(logits) or not (_is_simple(terms) and _is_for_kernels(logits)):
         return _generic.cross_entropy_and_grad(
             logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
         )
-    loss = kernels.cross_entropy(logits, labels, axis, terms)
+    loss = _cross_entropy(logits, labels, axis, terms)
     one = torch.ones((), dtype=rows.working(logits), device=logits.device)
-    return loss, kernels.cross_entropy_vjp(logits, labels, one, axis, terms)
+    return loss, _cross_entropy_vjp(logits, labels, one, axis, terms)
 
 
 def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
@@ -180,14 +184,12 @@ def _is_simple(terms: Terms) -> bool:
     return terms.where is None and terms.class_weights is None and terms.z_loss == 0
 
 
-def _kernels(x: Tensor) -> Kernels | None:
-    """Return how to compute; None where a compiler, a transformation or a subclass sees each step.
+def _is_for_kernels(x: Tensor) -> bool:
+    """Return whether no compiler, transformation or subclass is to see each step.
 
     (torch.compile warns of a deprecation of its own whenever it meets a step of autograd.)
     """
-    if type(x) not in PLAIN:
-        return None
-    return None if is_transformed() else KERNELS
+    return type(x) in PLAIN and not is_transformed()
 
 
 def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
@@ -232,28 +234,3 @@ KERNELS = Kernels(
     _cross_entropy,
     _cross_entropy_vjp,
 )
-
-
-def _softmax(x: Tensor, axis: int, where: Tensor | None) -> Any:
-    return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
-
-
-def _log_softmax(x: Tensor, axis: int, where: Tensor | None) -> Any:
-    return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
-
-
-def _logsumexp(x: Tensor, axis: int, where: Tensor | None) -> Any:
-    return _generic.logsumexp(x, axis=axis, where=where, keepdims=True, xp=LIBRARY.xp)
-
-
-def _any_cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Any:
-    return _generic.cross_entropy(x, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
-
-
-STEPS = KERNELS._replace(
-    softmax=_softmax,
-    log_softmax=_log_softmax,
-    logsumexp=_logsumexp,
-    cross_entropy=_any_cross_entropy,
-)
-"""What a compiler fuses and torch.func differentiates."""

@@ -8,6 +8,7 @@ gives NaN.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,6 +54,17 @@ class _Normalizer(Module):
         _hold(self, "temperature", temperature)
         _hold(self, "sink", sink)
         self.dtype = dtype
+
+    def _computed(self, function: Callable[..., Any], x: Tensor, where: Tensor | None) -> Tensor:
+        y: Tensor = function(
+            x,
+            axis=self.axis,
+            where=where,
+            temperature=self.temperature,
+            sink=self.sink,
+            dtype=self.dtype,
+        )
+        return y
 
     def extra_repr(self) -> str:
         """Return the settings, for `repr`."""
@@ -127,15 +139,7 @@ class Softmax(_Normalizer):
         TypeError, ValueError
             An argument has the wrong type, dtype, shape or value; the message names it.
         """
-        y: Tensor = softaxis.softmax(
-            x,
-            axis=self.axis,
-            where=where,
-            temperature=self.temperature,
-            sink=self.sink,
-            dtype=self.dtype,
-        )
-        return y
+        return self._computed(softaxis.softmax, x, where)
 
 
 class LogSoftmax(_Normalizer):
@@ -191,15 +195,7 @@ class LogSoftmax(_Normalizer):
         TypeError, ValueError
             An argument has the wrong type, dtype, shape or value; the message names it.
         """
-        y: Tensor = softaxis.log_softmax(
-            x,
-            axis=self.axis,
-            where=where,
-            temperature=self.temperature,
-            sink=self.sink,
-            dtype=self.dtype,
-        )
-        return y
+        return self._computed(softaxis.log_softmax, x, where)
 
 
 class CrossEntropyLoss(Module):
