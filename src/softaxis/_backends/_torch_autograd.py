@@ -70,48 +70,28 @@ def _is_plain(*tensors: Tensor) -> bool:
     )
 
 
-class Softmax(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
-    """p from x."""
+class Normalizer(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
+    """softmax or log_softmax, whose vector-Jacobian products take the result."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
+    def forward(
+        ctx: Any, name: str, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels
+    ) -> Tensor:
         """Save the result."""
-        p = kernels.softmax(x, axis, where)
-        ctx.save_for_backward(p)
-        ctx.axis, ctx.kernels = axis, kernels
-        return p
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        """p (g - sum(p g))."""
-        (p,) = ctx.saved_tensors
-        if _is_plain(p, g):
-            dx = ctx.kernels.softmax_vjp(p, g, ctx.axis)
-        else:
-            dx = _generic.softmax_vjp(p, g, axis=ctx.axis, xp=LIBRARY.xp)
-        return dx, None, None, None
-
-
-class LogSoftmax(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
-    """log p from x."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
-        """Save the result."""
-        y = kernels.log_softmax(x, axis, where)
+        y: Tensor = getattr(kernels, name)(x, axis, where)
         ctx.save_for_backward(y)
-        ctx.axis, ctx.kernels = axis, kernels
+        ctx.vjp, ctx.axis, ctx.kernels = f"{name}_vjp", axis, kernels
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        """g - p sum(g)."""
+        """Multiply with the Jacobian."""
         (y,) = ctx.saved_tensors
         if _is_plain(y, g):
-            dx = ctx.kernels.log_softmax_vjp(y, g, ctx.axis)
+            dx = getattr(ctx.kernels, ctx.vjp)(y, g, ctx.axis)
         else:
-            dx = _generic.log_softmax_vjp(y, g, axis=ctx.axis, xp=LIBRARY.xp)
-        return dx, None, None, None
+            dx = getattr(_generic, ctx.vjp)(y, g, axis=ctx.axis, xp=LIBRARY.xp)
+        return None, dx, None, None, None
 
 
 class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed

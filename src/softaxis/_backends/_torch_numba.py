@@ -17,9 +17,8 @@ from softaxis._backends._torch_autograd import (
     PLAIN,
     CrossEntropy,
     Kernels,
-    LogSoftmax,
     Logsumexp,
-    Softmax,
+    Normalizer,
     Terms,
     is_recorded,
     is_transformed,
@@ -194,7 +193,7 @@ def softmax_of_short_rows(x: Tensor, axis: Any) -> Any:
     return NotImplemented
 
 
-def _shortcut(name: str, step: type[torch.autograd.Function]) -> Callable[..., Any]:
+def _shortcut(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
     """Return what computes rows of a small tensor, recorded or not, if nobody else looks on."""
     ready = _SMALL[name]
     compute: Callable[..., Any] = getattr(_numba_small, f"{name}_of_rows")
@@ -204,7 +203,7 @@ def _shortcut(name: str, step: type[torch.autograd.Function]) -> Callable[..., A
             return NotImplemented
         if x.requires_grad:
             if torch.is_grad_enabled() and _is_small(x):
-                return step.apply(x, x.ndim - 1, None, KERNELS)
+                return step(x, x.ndim - 1, None, KERNELS)
             return NotImplemented
         try:
             y = compute(x.numpy(), -1)
@@ -215,8 +214,8 @@ def _shortcut(name: str, step: type[torch.autograd.Function]) -> Callable[..., A
     return of_rows
 
 
-softmax_of_rows = _shortcut("softmax", Softmax)
-log_softmax_of_rows = _shortcut("log_softmax", LogSoftmax)
+softmax_of_rows = _shortcut("softmax", partial(Normalizer.apply, "softmax"))
+log_softmax_of_rows = _shortcut("log_softmax", partial(Normalizer.apply, "log_softmax"))
 
 
 def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
@@ -225,7 +224,7 @@ def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
     return y.squeeze(-1) if x.requires_grad and y is not NotImplemented else y
 
 
-_logsumexp_of_rows = _shortcut("logsumexp", Logsumexp)
+_logsumexp_of_rows = _shortcut("logsumexp", Logsumexp.apply)
 
 
 def cross_entropy_of_rows(

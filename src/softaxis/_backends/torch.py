@@ -22,9 +22,8 @@ from softaxis._backends._torch_autograd import (
     PLAIN,
     CrossEntropy,
     Kernels,
-    LogSoftmax,
     Logsumexp,
-    Softmax,
+    Normalizer,
     Terms,
     is_in_transform,
     is_recorded,
@@ -58,7 +57,7 @@ def softmax(
         return NotImplemented
     recorded = is_recorded(x)
     if recorded and _is_for_kernels(x):
-        return Softmax.apply(x, axis, where, KERNELS)
+        return Normalizer.apply("softmax", x, axis, where, KERNELS)
     compiled = torch.compiler.is_compiling() and not (recorded or is_in_transform())
     if compiled or _is_for_kernels(x):
         return rows.softmax(x, axis, where)
@@ -75,7 +74,7 @@ def log_softmax(
     if not _is_for_kernels(x):
         return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
     if is_recorded(x):
-        return LogSoftmax.apply(x, axis, where, KERNELS)
+        return Normalizer.apply("log_softmax", x, axis, where, KERNELS)
     return rows.log_softmax(x, axis, where)
 
 

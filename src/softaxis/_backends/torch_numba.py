@@ -17,9 +17,8 @@ from softaxis._backends import _torch_numba as kernels
 from softaxis._backends._torch_autograd import (
     PLAIN,
     CrossEntropy,
-    LogSoftmax,
     Logsumexp,
-    Softmax,
+    Normalizer,
     Terms,
     is_recorded,
     is_transformed,
@@ -63,7 +62,7 @@ def softmax(
     if why:
         return declined(why)
     if is_recorded(x):
-        return Softmax.apply(x, axis, where, kernels.KERNELS)
+        return Normalizer.apply("softmax", x, axis, where, kernels.KERNELS)
     return kernels.softmax(x, axis, where)
 
 
@@ -78,7 +77,7 @@ def log_softmax(
     if why:
         return declined(why)
     if is_recorded(x):
-        return LogSoftmax.apply(x, axis, where, kernels.KERNELS)
+        return Normalizer.apply("log_softmax", x, axis, where, kernels.KERNELS)
     return kernels.log_softmax(x, axis, where)
 
 
