@@ -17,9 +17,10 @@ ABREAST = 4
 """Vectors of neighbouring rows that are computed together where rows lie in columns."""
 FEW = 2 * ABREAST * 64
 """Bytes of what is noted of those rows: two vectors for each of theirs."""
-BESIDE_PLANES = FEW + 16 * 16 * 8
-"""And of the sums of one vector: one in float64 for each lane of each row, or two for half of
-both."""
+SUMS = 8
+"""What the numbers of a row are added to, in float64; of float64, with the errors beside them."""
+BESIDE_PLANES = FEW + SUMS * 16 * 8
+"""And of the sums of one vector of those rows, which is half as long in float64."""
 
 COMMON = Struct("=13qd2q")
 """The fields of `_jobs.Job` in their order, without `like`, `outer`, `row` and `extra`."""

@@ -6,8 +6,8 @@ from math import inf, isnan, log, log1p, nan
 
 from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._log import log_sum
-from softaxis._backends._numba._memory import pointer, read, width, write
-from softaxis._backends._numba._normalizers import joined
+from softaxis._backends._numba._memory import pointer, read, write
+from softaxis._backends._numba._normalizers import fits, joined
 from softaxis._backends._numba._rows import (
     inlined,
     log_four,
@@ -51,7 +51,7 @@ def written(p, q, extra, m, k, rest, spoilt):
 
 @separate
 def short(a, b, s, c, n, p, q, extra, past):
-    if n <= 4 * width(a):
+    if fits(a, n):
         m, k, rest = log_four(a, None, n)
     else:
         m = row_max(a, n)
