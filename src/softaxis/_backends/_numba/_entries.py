@@ -45,7 +45,7 @@ from softaxis._backends._numba._memory import (
     write,
 )
 from softaxis._backends._numba._rows import inlined
-from softaxis._backends._numba._walk import Rows, walk_long, walk_rows, walk_short
+from softaxis._backends._numba._walk import Lines, walk_long, walk_rows, walk_short
 
 LIKE: dict[str, Any] = {
     "float16": np.uint16(0),
@@ -295,7 +295,7 @@ def _normalizer_small(begin: Any, end: Any) -> Callable[[Any], Callable[..., int
             a, c, size = _data(x), _data(y), n * size_of(like)
             if count > 0:
                 none = pointer(c, like)
-                rows = Rows(a, a, c, ZERO, ZERO, size, size, size, ZERO, ZERO)
+                rows = Lines(a, a, c, ZERO, ZERO, size, size, size, ZERO, ZERO)
                 walk_rows(begin, end, rows, count, n, none, none, like, None, False)
             return count
 
@@ -373,7 +373,7 @@ def _cross_entropy_and_grad_small(like: Any) -> Callable[..., int]:
             scale = 1.0 / max(counted, 1) if reduction == MEAN else 1.0
             terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale)
             a, c, size = _data(x), _data(slope), n * size_of(like)
-            lines = Rows(a, a, c, labels, q, size, size, size, 8, 8)
+            lines = Lines(a, a, c, labels, q, size, size, size, 8, 8)
             begin, end, none = losses.loss_begin, losses.gradient_end, pointer(c, like)
             walk_rows(begin, end, lines, rows, n, none, none, like, terms, False)
             _reduce(q, pointer(_data(result), like), rows, reduction, counted)

@@ -67,8 +67,8 @@ def _put_back(job, unit, first, n, scratch):
         flush(job, a, C, first, n, unit.c, unit.lanes)
 
 
-class Rows(NamedTuple):
-    """Rows at equal distances: addresses of the first one, and how far it is to the next."""
+class Lines(NamedTuple):
+    """Rows at equal distances in memory: addresses of the first one, and how far it is to the next."""
 
     a: Any
     b: Any
@@ -121,7 +121,7 @@ def _walk_direct(begin, end, job, start, stop, scratch):
     while i < stop:
         unit = unit_of(job, i)
         run = min(stop - i, inner - i % inner)
-        rows = Rows(
+        rows = Lines(
             unit.a,
             unit.b,
             unit.c,
