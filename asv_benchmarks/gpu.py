@@ -20,10 +20,12 @@ from typing import Any
 import cupy
 
 import softaxis
+from softaxis._backends._cupy._configure import configure
+from softaxis._backends._cupy._kernels import limits_of
 
 Call = Callable[[], Any]
 
-LENGTHS = (1024, 4096, 8192, 32_768, 131_072, 262_144)
+LENGTHS = (1024, 4096, 8192, 16_384, 32_768, 50_257, 131_072, 262_144, 1_048_576)
 QUICK = (1024, 32_768)
 DTYPES = ("float32", "float16")
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
@@ -91,12 +93,14 @@ def point(function: str, length: int, dtype: str) -> dict[str, Any]:
     labels = cupy.random.randint(0, length, rows).astype("int64")
     copy = traffic("copy", rows, length, itemsize) / seconds(x.copy)  # into memory of the pool
     needed = traffic(function, rows, length, itemsize)
+    limits = limits_of(cupy.cuda.runtime.getDevice())
     found = {name: seconds(call) for name, call in contestants(function, x, labels).items()}
     return {
         "function": function,
         "rows": rows,
         "length": length,
         "dtype": dtype,
+        "regime": configure(rows, length, itemsize, limits=limits).reason,
         "seconds": found,
         "copy_bytes_per_second": copy,
         "bytes_per_second": needed / found["softaxis"],
@@ -141,7 +145,7 @@ def line(one: dict[str, Any]) -> str:
     ]
     head = f"{one['function']:<14}{one['dtype']:<9}{one['rows']:>7} x {one['length']:<8}"
     speed = f"{one['bytes_per_second'] / 1e12:.2f} TB/s, {share:.2f} of a copy"
-    return head + ", ".join([f"{ours * 1e3:.3f} ms", speed, *others])
+    return head + ", ".join([f"{ours * 1e3:.3f} ms", speed, *others, one["regime"]])
 
 
 def main() -> None:

@@ -13,10 +13,13 @@ import numpy as np
 
 from softaxis._backends import cupy as cupy_backend
 from softaxis._backends._cupy import _kernels
+from softaxis._backends._cupy._configure import Limits
 from softaxis.backend import Backend
 from softaxis.testing._known_arrays import NumPyArrays
 
-KERNELS = ("whole", "parts_of", "merge", "finish", "vjp")
+HOPPER = Limits(227 * 1024, 8)
+"""What sm_90 has."""
+KERNELS = ("whole", "parts_of", "merge", "finish", "vjp", "kept", "kept_vjp")
 LAYER = Path(__file__).parent / "cuda"
 
 
@@ -81,21 +84,24 @@ class Device:
 
     `most_blocks` makes a grid smaller than the rows ask for; `backwards` runs threads and blocks in
     the opposite order. `ran` holds the configurations that ran; `folder` keeps what is compiled.
+    `limits` are those of the device that it stands for.
     """
 
     def __init__(self, folder):
         self.folder = folder
         self.most_blocks = 2**31
         self.backwards = False
+        self.limits = HOPPER
         self.ran = []
         self.lock = threading.Lock()  # the fibers are those of one thread
 
-    def run(self, configuration, dtype, rows, function, plain, arguments):
+    def run(self, device, configuration, dtype, rows, function, plain, arguments):
         self.ran.append(configuration)
         launch = compiled(_kernels.shape_of(configuration, dtype), self.folder)
         given = [argument(value) for value in arguments]
         for name, blocks, threads in _kernels.launches(configuration, rows, function):
-            head = (KERNELS.index(name), min(blocks, self.most_blocks), threads)
+            most = max(self.most_blocks, configuration.cluster)
+            head = (KERNELS.index(name), min(blocks, most), threads)
             with self.lock:
                 apart = launch(*head, int(self.backwards), function, int(plain), *given)
             assert apart == 0, "the threads of a block stopped at different places"
@@ -104,6 +110,7 @@ class Device:
         """Put itself and NumPy in CuPy's place, for one test."""
         monkeypatch.setattr(cupy_backend, "cupy", LIKE_CUPY)
         monkeypatch.setattr(_kernels, "run", self.run)
+        monkeypatch.setattr(_kernels, "limits_of", lambda device: self.limits)
         return self
 
 

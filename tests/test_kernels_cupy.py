@@ -7,11 +7,12 @@ import itertools
 import cupy
 import numpy as np
 import pytest
-from cuda_on_cpu import Device, HostArrays, backend_of_host_arrays, host
+from cuda_on_cpu import HOPPER, Device, HostArrays, backend_of_host_arrays, host
 from libraries import CuPyWithoutDevice
 
 import softaxis
 from softaxis._backends import cupy as backend
+from softaxis._backends._cupy._configure import Limits
 from softaxis.testing import check
 from softaxis.testing import references as ref
 
@@ -20,6 +21,11 @@ pytestmark = pytest.mark.needs_program("g++", "no C++ compiler (g++)")
 DTYPES = ("float16", "float32", "float64")
 LENGTHS = (*range(1, 18), 31, 32, 33, 63, 64, 65, 128, 129, 257, 513, 1025, 2049)
 LONG = (8_193, 100_003)
+PARTS = Limits(0, 1)
+CLUSTERS = Limits(48 * 1024, 8)  # one to eight blocks for rows of 9,000 to 20,000
+LIMITS = (PARTS, CLUSTERS, HOPPER)
+LONG_SHAPES = [((2, 9_000), PARTS), ((2, 9_000), CLUSTERS)]
+LONG_LABELLED = [((4, 9_000), PARTS), ((4, 9_000), CLUSTERS)]
 NORMALIZERS = ("softmax", "log_softmax", "softmin")
 REDUCTIONS = ("logsumexp", "logmeanexp")
 
@@ -79,8 +85,10 @@ def test_rows_of_any_length(device, name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", LONG)
-def test_rows_in_parts(device, n, dtype):
+@pytest.mark.parametrize("limits", LIMITS, ids=lambda limits: f"{limits.shared}x{limits.cluster}")
+def test_long_rows(device, limits, n, dtype):
     """Against the array-API implementation in a wider dtype, which mpmath checks elsewhere."""
+    device.limits = limits
     x = numbers((2, n), dtype)
     wide = x.astype(np.longdouble)
     low = wide.max(-1, keepdims=True) - wide
@@ -90,7 +98,15 @@ def test_rows_in_parts(device, n, dtype):
     for name in REDUCTIONS:
         y = getattr(softaxis, name)(wide, axis=-1)
         assert_close(call(name, x), y, 8 * np.maximum(wide.max() / np.abs(y), 1))
-    assert {c.parts > 1 for c in device.ran} == {True}
+    assert {c.cluster if c.parts == 1 else 0 for c in device.ran} == {clusters(n, dtype, limits)}
+
+
+def clusters(n, dtype, limits):
+    """Return how many blocks keep a row; 0 where it is cut into parts."""
+    needed = n * np.dtype(dtype).itemsize
+    fits = [b for b in (1, 2, 4, 8) if b <= limits.cluster and needed / b < limits.shared - 2048]
+    roomy = [b for b in fits if needed / b < limits.shared // 2 - 2048]
+    return min(roomy, default=max(fits, default=0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -110,6 +126,23 @@ def test_columns_in_parts(device, dtype):
 def test_any_axes(device, name, axis, dtype):
     x = numbers((5, 7, 9), dtype)
     assert_right(name, call(name, x, axis), x, axis)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hardmax_and_products_of_long_rows(device, dtype):
+    device.limits = CLUSTERS
+    n = 9_001
+    x, g = numbers((2, n), dtype), numbers((n, 2), dtype).T.copy()
+    x[1, [n - 1, n // 2]] = x.max() + 1
+    assert list(call("hardmax", x).nonzero()[1]) == [x[0].argmax(), n // 2]
+    for name in ("softmax", "log_softmax"):
+        y = call(name, x)
+        product = getattr(backend, f"{name}_vjp")(host(y), host(g), axis=1)
+        wide = y.astype(np.longdouble), g.astype(np.longdouble)
+        expected = getattr(softaxis, f"{name}_vjp")(*wide)
+        scale = np.abs(expected).max(-1, keepdims=True)
+        assert_close(np.asarray(product), expected, 8, scale=scale)
+    assert min(c.cluster for c in device.ran) > 0
 
 
 def views():
@@ -167,9 +200,11 @@ def test_special_rows(device, name, length, dtype):
     assert_right(name, call(name, x, where=nothing), x, where=nothing)
 
 
+@pytest.mark.parametrize("limits", [PARTS, CLUSTERS], ids=["parts", "clusters"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_special_rows_in_parts(device, dtype):
+def test_special_long_rows(device, dtype, limits):
     """Parts without a finite element, or masked, join what the others hold."""
+    device.limits = limits
     x = np.full((6, 20_000), -np.inf, dtype)
     x[1:, 17], x[2, 19_999], x[3, 10_000], x[4, 15_000] = 1, 1, np.nan, np.inf
     where = np.ones(x.shape, bool)
@@ -237,9 +272,11 @@ def test_a_sink(device, name, sink, dtype):
     assert_right(name, call(name, x, sink=sink), x, sink=sink)
 
 
+@pytest.mark.parametrize("limits", [PARTS, CLUSTERS], ids=["parts", "clusters"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_a_sink_of_rows_in_parts(device, name, dtype):
+def test_a_sink_of_long_rows(device, name, dtype, limits):
+    device.limits = limits
     x = numbers((2, 9_000), dtype)
     for sink, temperature in itertools.product((0.0, 50.0, np.inf, -np.inf), (1.0, 0.5)):
         wide = x.astype(np.longdouble)
@@ -250,10 +287,14 @@ def test_a_sink_of_rows_in_parts(device, name, dtype):
         assert_close(call(name, x, sink=sink, temperature=temperature), expected, bound)
 
 
-@pytest.mark.parametrize("shape", [(37, 10), (5, 300), (3, 2000), (2, 9_000)])
+@pytest.mark.parametrize(
+    ("shape", "limits"),
+    [((37, 10), PARTS), ((5, 300), PARTS), ((3, 2000), PARTS), *LONG_SHAPES],
+)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_bits_depend_on_the_row_alone(device, shape, dtype):
+def test_bits_depend_on_the_row_alone(device, shape, dtype, limits):
     """Not on the batch, on the size of the grid or on the order of its threads."""
+    device.limits = limits
     x = numbers(shape, dtype)
     y = call("softmax", x)
     assert np.array_equal(call("softmax", x[1:2]), y[1:2])
@@ -269,11 +310,12 @@ def test_bits_depend_on_the_row_alone(device, shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(4, 10), (4, 700), (4, 9_000)])
+@pytest.mark.parametrize(("shape", "limits"), [((4, 10), PARTS), ((4, 700), PARTS), *LONG_LABELLED])
 @pytest.mark.parametrize("axis", [0, 1], ids=["columns", "rows"])
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
-def test_a_loss_and_its_gradient(device, dtype, shape, axis, reduction):
+def test_a_loss_and_its_gradient(device, dtype, shape, limits, axis, reduction):
     """Of a right class, of one to ignore, of none, and of one that is masked."""
+    device.limits = limits
     x = numbers(shape, dtype)
     labels = np.array([5, -1, 3, 2])
     kept = np.ones(x.shape, bool)

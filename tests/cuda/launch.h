@@ -23,6 +23,8 @@ extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blo
   PLAIN = plain;
 #if IN_PARTS
   chosen = kernel == 1 ? parts_of : kernel == 2 ? merge : finish;
+#elif CLUSTER
+  chosen = kernel == 5 ? kept : kept_vjp;
 #else
   chosen = kernel == 0 ? whole : vjp;
 #endif

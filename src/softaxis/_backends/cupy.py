@@ -1,7 +1,8 @@
 """CuPy: fused CUDA kernels, which CuPy compiles when they are first needed.
 
-A row that fits in the registers of a block is read once and written once; a longer one is read
-twice. The source is in the folder `_cupy`; importing this needs neither a GPU nor its driver.
+A row that fits in the registers of a block, or in the shared memory of a block or of a cluster of
+blocks, is read once and written once; a longer one is read twice. The source is in the folder
+`_cupy`; importing this needs neither a GPU nor its driver.
 """
 
 from __future__ import annotations
@@ -257,17 +258,18 @@ def _filled(
     if any(a is not None and a.data.device_id != device for a in given):
         return declined("takes arrays of the current device")
     mask = None if where is None else cupy.broadcast_to(where, x.shape)
-    found = _launched(x, mask, y, axes, options, labels)
+    found = _launched(device, x, mask, y, axes, options, labels)
     if found is NotImplemented:  # copies have one distance between elements, a fresh result too
         mask = None if mask is None else cupy.ascontiguousarray(mask)
-        found = _launched(cupy.ascontiguousarray(x), mask, None, axes, options, labels)
+        found = _launched(device, cupy.ascontiguousarray(x), mask, None, axes, options, labels)
     if found is NotImplemented:
-        short = "" if _kernels.takes_parts(options.function) else ", and rows that fit in a block"
+        short = "" if _kernels.takes_parts(options.function) else ", and rows that fit on the chip"
         return declined(f"takes neighbouring axes{short}")
     return found
 
 
 def _launched(
+    device: int,
     x: Array,
     mask: Array | None,
     y: Array | None,
@@ -286,7 +288,8 @@ def _launched(
         target = cupy.broadcast_to(y, x.shape)
     elif y is None and function != CROSS_ENTROPY:
         target = y = cupy.empty_like(x)
-    found = _calls.plan(x, mask, target, axes)
+    arrays = 2 if _kernels.is_vjp(function) else 1
+    found = _calls.plan(x, mask, target, axes, _kernels.limits_of(device), arrays)
     if found is None:
         return NotImplemented
     layout, configuration = found
@@ -294,6 +297,7 @@ def _launched(
         return NotImplemented
     parts = cupy.empty(_kernels.numbers_for_parts(configuration, layout.rows), np.float64)
     _kernels.run(
+        device,
         configuration,
         x.dtype.name,
         layout.rows,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softaxis._backends._cupy._configure import Configuration, configure
+from softaxis._backends._cupy._configure import Configuration, Limits, configure
 from softaxis._backends._cupy._layout import Layout, Numbers, layout_of
 
 Array = Any
@@ -40,7 +40,12 @@ class Labels(NamedTuple):
 
 
 def plan(
-    x: Array, mask: Array | None, result: Array | None, axes: Numbers
+    x: Array,
+    mask: Array | None,
+    result: Array | None,
+    axes: Numbers,
+    limits: Limits,
+    arrays: int,
 ) -> tuple[Layout, Configuration] | None:
     """Return how to walk over arrays of one shape; None where the kernels cannot.
 
@@ -50,6 +55,10 @@ def plan(
         What has a shape, nowhere 0, an itemsize, and strides in bytes. The last two may be None.
     axes : tuple of int
         The axes of a row.
+    limits : Limits
+        What the device has.
+    arrays : int
+        How many arrays are read.
 
     Returns
     -------
@@ -63,8 +72,16 @@ def plan(
     if layout is None:
         return None
     _, stride, between = layout.strides[0]
-    rows, length = layout.rows, layout.length
-    return layout, configure(rows, length, x.itemsize, stride=stride, between=between)
+    configuration = configure(
+        layout.rows,
+        layout.length,
+        x.itemsize,
+        stride=stride,
+        between=between,
+        limits=limits,
+        arrays=arrays,
+    )
+    return layout, configuration
 
 
 def _steps(a: Array) -> Numbers | None:
@@ -82,7 +99,8 @@ def arguments(
     *arrays: Array | None,
 ) -> tuple[Any, ...]:
     """Return the arguments of the kernels; the arrays are input, mask, result and parts."""
-    sizes = (layout.rows, layout.length, layout.inner, configuration.parts)
+    count = configuration.share if configuration.cluster else configuration.parts
+    sizes = (layout.rows, layout.length, layout.inner, count)
     strides = (step for one in layout.strides for step in one)
     sink = 0.0 if options.sink is None else options.sink
     return (

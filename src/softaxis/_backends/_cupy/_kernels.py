@@ -13,7 +13,7 @@ from typing import Any
 
 import cupy
 
-from softaxis._backends._cupy._configure import MAX_BLOCKS, WARP, Configuration
+from softaxis._backends._cupy._configure import ASIDE, MAX_BLOCKS, WARP, Configuration, Limits
 
 SOURCE = "rows.cu"
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY, CROSS_ENTROPY_AND_GRAD = range(6)
@@ -21,7 +21,7 @@ HARDMAX, SOFTMAX_VJP, LOG_SOFTMAX_VJP = range(6, 9)
 """Which function, as the source numbers them."""
 _NUMBERS = 5
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
-_found: dict[tuple[str, tuple[str, ...]], Any] = {}
+_found: dict[tuple[str, tuple[str, ...], int], Any] = {}
 
 
 @cache
@@ -41,6 +41,7 @@ def shape_of(configuration: Configuration, dtype: str) -> tuple[str, ...]:
         f"-DBESIDE={int(configuration.beside)}",
         f"-DMAX_THREADS={configuration.threads}",
         f"-DIN_PARTS={int(configuration.parts > 1)}",
+        f"-DCLUSTER={configuration.cluster}",
     )
 
 
@@ -68,6 +69,8 @@ def is_reduction(function: int) -> bool:
 def launches(configuration: Configuration, rows: int, function: int) -> list[tuple[str, int, int]]:
     """Return name, blocks and threads of each kernel of a call, in their order."""
     blocks, threads = configuration.blocks, configuration.threads
+    if configuration.cluster:
+        return [("kept_vjp" if is_vjp(function) else "kept", blocks, threads)]
     if configuration.parts == 1:
         return [("vjp" if is_vjp(function) else "whole", blocks, threads)]
     three = [
@@ -83,7 +86,16 @@ def numbers_for_parts(configuration: Configuration, rows: int) -> int:
     return 0 if configuration.parts == 1 else _NUMBERS * rows * (1 + configuration.parts)
 
 
+@cache
+def limits_of(device: int) -> Limits:
+    """Return what a device has."""
+    of = cupy.cuda.Device(device)
+    generation = int(of.compute_capability[:-1])
+    return Limits(of.attributes["MaxSharedMemoryPerBlockOptin"], 8 if generation >= 9 else 1)
+
+
 def run(
+    device: int,
     configuration: Configuration,
     dtype: str,
     rows: int,
@@ -91,16 +103,19 @@ def run(
     plain: bool,
     arguments: tuple[Any, ...],
 ) -> None:
-    """Launch the kernels of a call on the current stream of the current device."""
+    """Launch the kernels of a call on the current stream of the current device, which is given."""
     options = ("--std=c++17", *shape_of(configuration, dtype), *task_of(function, plain))
     for name, blocks, threads in launches(configuration, rows, function):
-        _kernel(name, options)((blocks,), (threads,), arguments)
+        kernel = _kernel(name, options, device)
+        kernel((blocks,), (threads,), arguments, shared_mem=configuration.shared)
 
 
-def _kernel(name: str, options: tuple[str, ...]) -> Any:
-    """Return one kernel, which loads by itself on each device that it runs on."""
-    kernel = _found.get((name, options))
+def _kernel(name: str, options: tuple[str, ...], device: int) -> Any:
+    """Return one kernel; each device has its own, which may ask for all of its shared memory."""
+    kernel = _found.get((name, options, device))
     if kernel is None:
         kernel = cupy.RawKernel(source(), name, options=options)
-        _found[name, options] = kernel
+        if name.startswith("kept"):
+            kernel.max_dynamic_shared_size_bytes = limits_of(device).shared - ASIDE
+        _found[name, options, device] = kernel
     return kernel

@@ -134,16 +134,15 @@ __device__ R loss_of(const Row<R>& row, R x) {
 // is summed from the other classes if it is the largest.
 template <class R>
 struct Slope {
-  R shift, k, rest, inverse, scale;
+  R shift, k, rest, factor;
   Index y;  // the right class; -1 for a label that is none
   bool is_ignored, is_blank;
 
-  __device__ Slope(R m, R k_, R rest_, R scale_, Index y_, bool ignored)
+  __device__ Slope(R m, R k_, R rest_, R scale, Index y_, bool ignored)
       : shift(shift_of(m)),
         k(k_),
         rest(rest_),
-        inverse(R(1) / (k_ + rest_)),
-        scale(scale_),
+        factor(scale / (k_ + rest_)),
         y(y_),
         is_ignored(ignored),
         is_blank(y_ < 0 || m == -infinity<R>()) {}
@@ -153,6 +152,6 @@ struct Slope {
     if (is_blank) return not_a_number<R>();
     const R z = x - shift, e = exp_of(z);
     const R others = z == R(0) ? (k - R(1)) + rest : (k + rest) - e;
-    return (position == y ? -(others * inverse) : e * inverse) * scale;
+    return (position == y ? -others : e) * factor;
   }
 };

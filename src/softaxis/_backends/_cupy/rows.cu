@@ -3,19 +3,22 @@
 // LANES threads hold a row, or a part of one, in HELD registers each. `whole` reads a row once and
 // writes its result once. A row longer than LANES * HELD is read by two kernels: `parts_of` leaves
 // (m, k, rest, live) of each part, `merge` joins the parts of each row, and `finish` reads the row
-// once more and writes.
+// once more and writes. kept.cuh has what stands between: rows that shared memory keeps.
 //
 // Compiled with -DLANES, -DHELD, -DMAX_THREADS, -DBESIDE (whether neighbouring threads hold
-// neighbouring rows), -DIN_PARTS or one of -DWITHOUT_WHOLE and -DWITHOUT_VJP, -DFUNCTION, -DPLAIN (no mask, no sink, a temperature of 1, x and
-// not -x) and one of -DFLOAT16, -DFLOAT32 and -DFLOAT64.
+// neighbouring rows), -DCLUSTER (blocks that keep a row; 0 for registers), -DIN_PARTS or one of
+// -DWITHOUT_WHOLE and -DWITHOUT_VJP, -DFUNCTION, -DPLAIN (no mask, no sink, a temperature of 1, x
+// and not -x) and one of -DFLOAT16, -DFLOAT32 and -DFLOAT64.
 #include "memory.cuh"
+#include "cluster.cuh"
 #include "team.cuh"
 #include "numbers.cuh"
 
 // One block a multiprocessor is enough, or the compiler would rather spill than use more registers.
 #define KERNEL extern "C" __global__ void __launch_bounds__(MAX_THREADS, 1)
 
-// What every kernel is given. A row has `count` parts; `parts` holds what the kernels leave there.
+// What every kernel is given. A row has `count` parts, and `parts` holds what the kernels leave
+// there; of a row that shared memory keeps, a block has `count` elements.
 // Rows have a label and leave a loss each; a gradient is divided by `divisor`, or by what `counted`
 // points to.
 #define ARGUMENTS                                                                                 \
@@ -182,12 +185,20 @@ struct First {
   Real m;
   int first;
 
+  __device__ First(Real m_, int first_) : m(m_), first(first_) {}
+
   __device__ First(const Held& held, int lane) : m(combined(held.maximum(), Larger())) {
+    first = combined(among(held, m, 0, lane), Smaller());
+  }
+
+  // The first of them that a lane holds, from position `at` on.
+  __device__ static int among(const Held& held, Real m, Index at, int lane) {
     int mine = 0x7fffffff;
 #pragma unroll
     for (int v = HELD - 1; v >= 0; --v)
-      if (held.live >> v & 1u && held.value[v] == m) mine = static_cast<int>(position(v, lane));
-    first = combined(mine, Smaller());
+      if (held.live >> v & 1u && held.value[v] == m)
+        mine = static_cast<int>(at + position(v, lane));
+    return mine;
   }
 
   __device__ Real of(Real, Index position) const {
@@ -195,8 +206,7 @@ struct First {
   }
 };
 
-#if !IN_PARTS
-#ifndef WITHOUT_WHOLE
+#if !IN_PARTS && !CLUSTER && !defined(WITHOUT_WHOLE)
 KERNEL whole(ARGUMENTS) {
   const Asked by = asked(temperature, sink, has_sink, negated);
   const int lane = LANE;
@@ -232,7 +242,8 @@ KERNEL whole(ARGUMENTS) {
 }
 
 #endif
-#ifndef WITHOUT_VJP
+
+#if !defined(WITHOUT_VJP)
 struct Same {
   __device__ Real of(Real x, Index) const { return x; }
 };
@@ -248,47 +259,67 @@ __device__ Real sum_of(const Real* value) {
 }
 
 // dx_i = p_i (h_i - sum_j p_j h_j), h = g - g_top; 0 where p is 0.
-__device__ inline void softmax_vjp(Held& p, const Held& g) {
-  const Real m = combined(p.maximum(), Larger());
-  Real top = -infinity<Real>();
+struct SoftmaxVjp {
+  Real m, top, sum;
+
+  // The largest g where p is the largest.
+  __device__ Real top_of(const Held& p, const Held& g) const {
+    Real found = -infinity<Real>();
 #pragma unroll
-  for (int v = 0; v < HELD; ++v)
-    if (p.value[v] == m) top = Larger()(top, g.value[v]);
-  top = combined(top, Larger());
-  Real term[HELD];
-#pragma unroll
-  for (int v = 0; v < HELD; ++v) {
-    const bool is_dead = p.value[v] == Real(0) || !(p.live >> v & 1u);
-    term[v] = is_dead ? Real(0) : p.value[v] * (g.value[v] - top);
+    for (int v = 0; v < HELD; ++v)
+      if (p.value[v] == m) found = Larger()(found, g.value[v]);
+    return found;
   }
-  const Real sum = combined(sum_of<HELD>(term), Sum());
+
+  __device__ Real sum_over(const Held& p, const Held& g) const {
+    Real term[HELD];
 #pragma unroll
-  for (int v = 0; v < HELD; ++v)
-    if (p.value[v] != Real(0)) p.value[v] *= (g.value[v] - top) - sum;
-}
+    for (int v = 0; v < HELD; ++v) {
+      const bool is_dead = p.value[v] == Real(0) || !(p.live >> v & 1u);
+      term[v] = is_dead ? Real(0) : p.value[v] * (g.value[v] - top);
+    }
+    return sum_of<HELD>(term);
+  }
+
+  __device__ void apply(Held& p, const Held& g) const {
+#pragma unroll
+    for (int v = 0; v < HELD; ++v)
+      if (p.value[v] != Real(0)) p.value[v] *= (g.value[v] - top) - sum;
+  }
+};
 
 // dx_i = g_i - p_i sum_j g_j = g_i (1 - p_i) - p_i sum_(j != i) g_j; 0 where logp is -inf. The
 // second form is that of a p near 1.
-__device__ inline void log_softmax_vjp(Held& logp, const Held& g) {
-  const Real low = -infinity<Real>(), m = combined(logp.maximum(), Larger());
-  const bool is_near = exp_of(m) > Real(0.6);
-  Real term[HELD];
-#pragma unroll
-  for (int v = 0; v < HELD; ++v) term[v] = logp.value[v] == low ? Real(0) : g.value[v];
-  const Real sum = combined(sum_of<HELD>(term), Sum());
-#pragma unroll
-  for (int v = 0; v < HELD; ++v)
-    if (is_near && logp.value[v] == m) term[v] = Real(0);
-  const Real others = combined(sum_of<HELD>(term), Sum());
-#pragma unroll
-  for (int v = 0; v < HELD; ++v) {
-    const Real y = logp.value[v], of = g.value[v], p = exp_of(y);
-    const bool is_alone = is_near && y == m;
-    const Real dx = is_alone ? -of * expm1_of(y) - p * others : of - p * sum;
-    logp.value[v] = y == low ? Real(0) : dx;
-  }
-}
+struct LogSoftmaxVjp {
+  Real m, sum, others;
 
+  __device__ bool is_near() const { return exp_of(m) > Real(0.6); }
+
+  // The sum of g, with or without what belongs to a p near 1.
+  __device__ Real sum_over(const Held& logp, const Held& g, bool without) const {
+    const bool leaves_out = without && is_near();
+    Real term[HELD];
+#pragma unroll
+    for (int v = 0; v < HELD; ++v) {
+      const Real y = logp.value[v];
+      term[v] = y == -infinity<Real>() || (leaves_out && y == m) ? Real(0) : g.value[v];
+    }
+    return sum_of<HELD>(term);
+  }
+
+  __device__ void apply(Held& logp, const Held& g) const {
+    const bool near = is_near();
+#pragma unroll
+    for (int v = 0; v < HELD; ++v) {
+      const Real y = logp.value[v], of = g.value[v], p = exp_of(y);
+      const Real dx = near && y == m ? -of * expm1_of(y) - p * others : of - p * sum;
+      logp.value[v] = y == -infinity<Real>() ? Real(0) : dx;
+    }
+  }
+};
+#endif
+
+#if !IN_PARTS && !CLUSTER && !defined(WITHOUT_VJP)
 // Of x, a result, and of g, which comes in the place of the mask.
 KERNEL vjp(ARGUMENTS) {
   const Index step = static_cast<Index>(gridDim.x) * ROWS_A_BLOCK;
@@ -299,16 +330,26 @@ KERNEL vjp(ARGUMENTS) {
     Held held, g;
     held.load({x + OF_X.row(r, inner), x_length, 0, end}, nullptr, 0, LANE, false);
     g.load({other + OF_MASK.row(r, inner), mask_length, 0, end}, nullptr, 0, LANE, false);
+    const Real m = combined(held.maximum(), Larger());
     if (FUNCTION == SOFTMAX_VJP) {
-      softmax_vjp(held, g);
+      SoftmaxVjp by{m, Real(0), Real(0)};
+      by.top = combined(by.top_of(held, g), Larger());
+      by.sum = combined(by.sum_over(held, g), Sum());
+      by.apply(held, g);
     } else {
-      log_softmax_vjp(held, g);
+      LogSoftmaxVjp by{m, Real(0), Real(0)};
+      by.sum = combined(by.sum_over(held, g, false), Sum());
+      by.others = combined(by.sum_over(held, g, true), Sum());
+      by.apply(held, g);
     }
     held.store(Same(), {out + OF_OUT.row(r, inner), out_length, 0, end}, LANE);
   }
 }
 #endif
-#else
+
+#include "kept.cuh"
+
+#if IN_PARTS
 // What is left of a row, or of a part of one, in float64. The rows lie before the parts.
 constexpr int NUMBERS = 5;
 

@@ -40,7 +40,7 @@ struct Sum {
 template <class V, class Op>
 __device__ V combined(V v, Op op) {
 #if BESIDE
-  __shared__ V held[MAX_THREADS];
+  SHARED(V, held, MAX_THREADS);
   const int rows = ROWS_A_BLOCK, row = ROW_IN_BLOCK, lane = LANE;
 #pragma unroll
   for (int step = 1; step < LANES; step *= 2) {
@@ -55,7 +55,7 @@ __device__ V combined(V v, Op op) {
     v = op(v, __shfl_xor_sync(0xffffffffu, v, step));
 #if LANES > 32
   constexpr int warps = LANES / 32;
-  __shared__ V held[warps];
+  SHARED(V, held, warps);
   if (threadIdx.x % 32 == 0) held[threadIdx.x / 32] = v;
   __syncthreads();
   v = held[threadIdx.x % warps];
