@@ -42,9 +42,10 @@ def _host_array(function):
 
 LIKE_CUPY = SimpleNamespace(
     sum=_host_array(np.sum),
-    maximum=_host_array(np.maximum),
+    clip=_host_array(np.clip),
+    where=_host_array(np.where),
     empty=empty,
-    empty_like=lambda x: np.full_like(x, 77),
+    empty_like=lambda x, dtype: np.full_like(x, 77, dtype),
     ascontiguousarray=lambda x: np.array(x, order="C", subok=True),
     broadcast_to=functools.partial(np.broadcast_to, subok=True),
     may_share_memory=np.may_share_memory,
@@ -74,11 +75,6 @@ def compiled(definitions, folder):
     return ctypes.CDLL(str(library)).launch
 
 
-def argument(value):
-    """Convert a NumPy number to what ctypes passes on with the same width."""
-    return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
-
-
 class Device:
     """What runs the launches of a call, and may run them otherwise than a GPU would.
 
@@ -95,15 +91,15 @@ class Device:
         self.ran = []
         self.lock = threading.Lock()  # the fibers are those of one thread
 
-    def run(self, device, configuration, dtype, rows, function, plain, arguments):
+    def run(self, device, configuration, dtypes, rows, function, asked, call):
         self.ran.append(configuration)
-        launch = compiled(_kernels.shape_of(configuration, dtype), self.folder)
-        given = [argument(value) for value in arguments]
+        launch = compiled(_kernels.shape_of(configuration, *dtypes), self.folder)
+        given = ctypes.c_char_p(call.tobytes())
         for name, blocks, threads in _kernels.launches(configuration, rows, function):
             most = max(self.most_blocks, configuration.cluster)
             head = (KERNELS.index(name), min(blocks, most), threads)
             with self.lock:
-                apart = launch(*head, int(self.backwards), function, int(plain), *given)
+                apart = launch(*head, int(self.backwards), function, asked, given)
             assert apart == 0, "the threads of a block stopped at different places"
 
     def installed(self, monkeypatch):

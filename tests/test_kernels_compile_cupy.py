@@ -8,27 +8,29 @@ import re
 import pytest
 
 from softaxis._backends._cupy import _kernels
+from softaxis._backends._cupy._calls import ALL, MORE, PLAIN
 from softaxis._backends._cupy._configure import ASIDE, Limits, configure
 
 nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc")
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
-SIZES = {"float16": 2, "float32": 4, "float64": 8}
+SIZES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 LENGTHS = (10, 300, 2000, 100_003)  # several rows a warp, a row a warp, a row a block, in parts
 LIMITS = {name: Limits(227 * 1024, 8) for name in ARCHITECTURES} | {"sm_80": Limits(163 * 1024, 1)}
 KEPT = [(name, blocks) for name in ARCHITECTURES for blocks in (1, 2, 4, 8)]
-TASKS = [(f, plain) for f in range(9) for plain in (True, False) if plain or not _kernels.is_vjp(f)]
+LEVELS = (PLAIN, MORE, ALL)
+TASKS = [(f, asked) for f in range(9) for asked in LEVELS if not asked or not _kernels.is_vjp(f)]
 SHARE = {
-    "sm_80": [(_kernels.SOFTMAX, True), (_kernels.CROSS_ENTROPY_AND_GRAD, False)],
+    "sm_80": [(_kernels.SOFTMAX, PLAIN), (_kernels.CROSS_ENTROPY_AND_GRAD, ALL)],
     "sm_90": [
-        (_kernels.SOFTMAX, True),
-        (_kernels.LOG_SOFTMAX, False),
-        (_kernels.LOGMEANEXP, False),
-        (_kernels.CROSS_ENTROPY_AND_GRAD, True),
-        (_kernels.HARDMAX, False),
-        (_kernels.SOFTMAX_VJP, True),
-        (_kernels.LOG_SOFTMAX_VJP, True),
+        (_kernels.SOFTMAX, PLAIN),
+        (_kernels.LOG_SOFTMAX, ALL),
+        (_kernels.LOGMEANEXP, MORE),
+        (_kernels.CROSS_ENTROPY_AND_GRAD, PLAIN),
+        (_kernels.HARDMAX, MORE),
+        (_kernels.SOFTMAX_VJP, PLAIN),
+        (_kernels.LOG_SOFTMAX_VJP, PLAIN),
     ],
-    "sm_100": [(_kernels.SOFTMAX, True), (_kernels.LOG_SOFTMAX_VJP, True)],
+    "sm_100": [(_kernels.SOFTMAX, PLAIN), (_kernels.LOG_SOFTMAX_VJP, PLAIN)],
 }
 """Which of the tasks are compiled without --all-cases."""
 
@@ -61,9 +63,9 @@ def test_the_kernels_compile_and_spill_nothing(architecture, dtype, beside, leng
     configuration = configure(999, length, SIZES[dtype], limits=Limits(0, 1), **strides)
     assert configuration.beside == beside
     every = pytestconfig.getoption("--all-cases")
-    for function, plain in TASKS if every else SHARE[architecture]:
+    for function, asked in TASKS if every else SHARE[architecture]:
         if configuration.parts == 1 or _kernels.takes_parts(function):
-            assert_compiles(architecture, configuration, dtype, function, plain)
+            assert_compiles(architecture, configuration, dtype, function, asked)
 
 
 @pytest.mark.parametrize("dtype", SIZES)
@@ -73,19 +75,19 @@ def test_the_kernels_of_rows_in_shared_memory(architecture, blocks, dtype, pytes
     limits = LIMITS[architecture]
     if blocks > limits.cluster:
         return
-    share = SHARE[architecture] if blocks == limits.cluster else [(_kernels.SOFTMAX, True)]
-    for function, plain in TASKS if pytestconfig.getoption("--all-cases") else share:
+    share = SHARE[architecture] if blocks == limits.cluster else [(_kernels.SOFTMAX, PLAIN)]
+    for function, asked in TASKS if pytestconfig.getoption("--all-cases") else share:
         arrays = 2 if _kernels.is_vjp(function) else 1
         size = SIZES[dtype] * arrays
         length = blocks * (limits.shared // 2 - ASIDE) // size // 8 * 8
         configuration = configure(999, length, SIZES[dtype], limits=limits, arrays=arrays)
         assert configuration.cluster == blocks
-        assert_compiles(architecture, configuration, dtype, function, plain)
+        assert_compiles(architecture, configuration, dtype, function, asked)
 
 
-def assert_compiles(architecture, configuration, dtype, function, plain):
+def assert_compiles(architecture, configuration, dtype, function, asked):
     """Compile what a call launches: without spills, and with the shared memory it asks for."""
-    options = _kernels.shape_of(configuration, dtype) + _kernels.task_of(function, plain)
+    options = _kernels.shape_of(configuration, dtype, dtype) + _kernels.task_of(function, asked)
     cubin, found = compiled(architecture, options)
     assert cubin[:4] == b"\x7fELF"
     launched = {name for name, *_ in _kernels.launches(configuration, 999, function)}

@@ -5,6 +5,7 @@ import functools
 import itertools
 
 import cupy
+import ml_dtypes
 import numpy as np
 import pytest
 from cuda_on_cpu import HOPPER, Device, HostArrays, backend_of_host_arrays, host
@@ -251,7 +252,7 @@ def test_a_temperature(device, name, temperature, length, dtype):
 
 def assert_close(actual, wide, bound, scale=None):
     """Compare with what is known in a wider dtype; infinities and NaN have to agree."""
-    info = np.finfo(actual.dtype)
+    info = ml_dtypes.finfo(actual.dtype)
     finite = np.isfinite(wide)
     np.testing.assert_array_equal(np.isfinite(actual), finite)
     np.testing.assert_array_equal(actual[~finite], wide[~finite].astype(actual.dtype))
@@ -261,6 +262,123 @@ def assert_close(actual, wide, bound, scale=None):
     allowed = allowed * np.maximum(scale, float(info.smallest_normal))
     off = np.abs(actual - wide) / allowed
     assert off.size == 0 or off.max() <= 1, off.max()
+
+
+ROWS = [((3, 7), PARTS), ((3, 700), PARTS), ((3, 9_000), PARTS), ((3, 9_000), CLUSTERS)]
+"""In registers, in parts, kept."""
+STEP_BY_STEP = pytest.mark.parametrize(("shape", "limits"), ROWS)
+
+
+def temperatures(shape):
+    """Make one a row, its limits among them, and one an element."""
+    t = np.abs(numbers(shape, "float32")) + np.float32(0.1)
+    t[0, :3] = 0, np.inf, np.nan
+    yield np.array([[0.5], [0], [np.inf]], "float32")
+    yield np.array([[-1], [1], [2]], "int64")
+    yield t[1:2]
+    yield t
+
+
+@STEP_BY_STEP
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_an_array_as_temperature(device, name, dtype, shape, limits):
+    device.limits = limits
+    x = numbers(shape, dtype)
+    x[1, 2], x[2, 3:5] = -np.inf, x[2].max()
+    wide = x.astype(np.longdouble)
+    for t in temperatures(shape):
+        expected = getattr(softaxis, name)(wide, temperature=t)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            signed = -wide if name == "softmin" else wide
+            low = np.nan_to_num(np.abs(softaxis.log_softmax(signed, temperature=t)), posinf=0)
+            far = 2 * np.nan_to_num(np.abs(wide / t), posinf=0).max() if t.shape[1] > 1 else 0
+        bound = 8 + 2 * low + far  # x / t is rounded before the maximum is taken off
+        assert_close(call(name, x, temperature=host(t)), expected, bound)
+        where = np.arange(shape[1]) % 3 != 0
+        expected = getattr(softaxis, name)(wide, temperature=t, where=where)
+        assert_close(call(name, x, temperature=host(t), where=where), expected, bound + 99)
+
+
+@STEP_BY_STEP
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_an_array_as_sink(device, name, dtype, shape, limits):
+    device.limits = limits
+    x = numbers(shape, dtype)
+    x[0] = -np.inf
+    wide = x.astype(np.longdouble)
+    for sink in (np.array([0, 9, -np.inf]), np.array([3]), np.array([np.nan, 0, np.inf])):
+        expected = getattr(softaxis, name)(wide, sink=sink)
+        low = np.nan_to_num(np.abs(softaxis.log_softmax(wide, sink=sink)), posinf=0)
+        bound = 8 if name == "log_softmax" else 4 + low
+        assert_close(call(name, x, sink=host(sink)), expected, bound)
+
+
+@STEP_BY_STEP
+@pytest.mark.parametrize(
+    ("dtype", "result"),
+    [
+        ("float16", "float32"),
+        ("float16", "float64"),
+        ("bfloat16", "bfloat16"),
+        ("bfloat16", "float32"),
+        ("float32", "float16"),
+        ("float32", "float64"),
+        ("float64", "bfloat16"),
+    ],
+)
+def test_results_of_any_dtype(device, dtype, result, shape, limits):
+    """bfloat16 among them, in and out: computed in float32, rounded once."""
+    device.limits = limits
+    result = np.dtype(result)
+    x = numbers(shape, np.float32).astype(dtype)
+    wide = x.astype(np.float32).astype(np.longdouble)
+    where = np.arange(shape[1]) % 3 != 0
+    low = wide.max(-1, keepdims=True) - wide
+    options = {"where": where, "dtype": result}
+    for name, bound in (("softmax", 4 + low), ("log_softmax", 8), ("hardmax", 1)):
+        if name == "hardmax" and (shape[1], limits) == (9_000, PARTS):
+            continue
+        found = call(name, x, **options)
+        assert found.dtype == result
+        assert_close(found, getattr(softaxis, name)(wide, where=where), bound)
+    for name in REDUCTIONS:
+        y = getattr(softaxis, name)(wide, axis=-1, where=where)
+        assert_close(call(name, x, **options), y, 8 * np.maximum(wide.max() / np.abs(y), 1))
+    out = host(np.empty(shape, result))
+    assert backend.softmin(host(x), axis=1, dtype=result, out=out) is out
+    bound = 4 + wide - wide.min(-1, keepdims=True)
+    assert_close(np.asarray(out), softaxis.softmin(wide), bound)
+
+
+@STEP_BY_STEP
+def test_bfloat16(device, shape, limits):
+    device.limits = limits
+    x = numbers(shape, "float32").astype("bfloat16")
+    labels = np.array([1, 2, 3])
+    p, g = call("softmax", x), x[::-1].copy()
+    wide = [a.astype(np.float32).astype(np.longdouble) for a in (x, p, g)]
+    if limits is not PARTS or shape[1] < 9_000:
+        product = np.asarray(backend.softmax_vjp(host(p), host(g), axis=1))
+        expected = softaxis.softmax_vjp(wide[1], wide[2])
+        assert_close(product, expected, 8, scale=np.abs(expected).max(-1, keepdims=True))
+    loss, grad = backend.cross_entropy_and_grad(host(x), host(labels), axis=1, reduction="mean")
+    expected = softaxis.cross_entropy_and_grad(wide[0], labels, reduction="mean")
+    assert loss.dtype == grad.dtype == x.dtype
+    assert_close(np.asarray(loss), np.asarray(expected[0]), 8)
+    largest = np.abs(expected[1]).max(-1, keepdims=True)
+    assert_close(np.asarray(grad), expected[1], 8, scale=largest)
+
+
+def test_bfloat16_is_rounded_to_the_nearest(device):
+    """As float32 to bfloat16 by ml_dtypes: ties to even, overflow to infinity, NaN stays."""
+    tie = np.float32(1 + 2**-8)
+    x = np.array([tie, tie + 2**-7, 1 + 2**-9, 3e38, 3.4e38, -1e-40, np.inf, np.nan], "float32")
+    rows = host(np.repeat(x[:, None], 1, 1))
+    found = np.asarray(backend.logsumexp(rows, axis=1, dtype=np.dtype("bfloat16")))
+    np.testing.assert_array_equal(found.view("u2")[:-1], x.astype("bfloat16").view("u2")[:-1])
+    assert np.isnan(found[-1])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -339,6 +457,38 @@ def test_a_loss_and_its_gradient(device, dtype, shape, limits, axis, reduction):
     assert list(np.isnan(loss)) == [False, True, True, False]
 
 
+@STEP_BY_STEP
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_a_loss_of_weights_smoothing_and_z(device, dtype, reduction, shape, limits):
+    device.limits = limits
+    classes = shape[1]
+    x, labels = numbers((5, classes), dtype), np.array([0, 4, -1, 3, 5])
+    x[1, 4], x[3] = 60, -np.inf  # nearly certain; nothing at all
+    w = np.abs(numbers((classes,), "float32"))
+    w[[1, 5]] = 0
+    x[0, 1] = -np.inf  # of no weight
+    kept = np.ones(x.shape, bool)
+    kept[4, 2], x[4, 2] = False, np.nan
+    bound = np.array([8, 8 + 60, 8, 8, 8])  # the gap of the second row
+    more = {"class_weights": w, "label_smoothing": 0.25, "z_loss": 1e-3}
+    names = ["class_weights"], ["label_smoothing"], ["z_loss"], list(more)
+    for chosen, where in itertools.product(names, (None, kept)):
+        options = {name: more[name] for name in chosen} | {"ignore_index": -1}
+        wide = softaxis.cross_entropy_and_grad(
+            x.astype(np.longdouble), labels, where=where, reduction=reduction, **options
+        )
+        if "class_weights" in options:
+            options["class_weights"] = host(w)
+        options |= {"axis": 1, "where": host(where), "reduction": reduction}
+        loss, grad = backend.cross_entropy_and_grad(host(x), host(labels), **options)
+        assert_close(np.asarray(loss), np.asarray(wide[0]), bound if reduction == "none" else 8)
+        largest = np.max(np.nan_to_num(np.abs(wide[1])), axis=1, keepdims=True)
+        assert_close(np.asarray(grad), wide[1], bound[:, None], scale=largest)
+        alone = backend.cross_entropy(host(x), host(labels), **options)
+        assert np.array_equal(alone, loss, equal_nan=True)
+
+
 def test_more_elements_than_32_bits_count(device, tmp_path):
     """The elements of a row, the rows and the results lie further apart than 2**31 elements."""
     apart, count = 2**31 + 4, 3
@@ -389,8 +539,8 @@ def test_what_is_declined(device):
     assert backend.softmax(x, axis=(0, 2)) is NotImplemented
     assert backend.softmax(x, axis=()) is NotImplemented
     assert backend.softmax(x[:0], axis=1) is NotImplemented
-    assert backend.softmax(x, axis=1, temperature=x) is NotImplemented
-    assert backend.softmax(x, axis=1, sink=x) is NotImplemented
+    labels = host(np.ones((4, 5, 6), "float32") / 6)
+    assert backend.cross_entropy(x, labels, axis=2) is NotImplemented
     assert not device.ran
 
 
@@ -404,7 +554,7 @@ def test_the_public_functions_on_cupys_own_arrays(device, monkeypatch):
     monkeypatch.setattr(backend, "cupy", cupy)
     monkeypatch.setattr(cupy.cuda.runtime, "getDevice", lambda: 0)
     monkeypatch.setattr(cupy, "empty", filled)
-    monkeypatch.setattr(cupy, "empty_like", lambda x: filled(x.shape, x.dtype))
+    monkeypatch.setattr(cupy, "empty_like", lambda x, dtype: filled(x.shape, dtype))
     x, y = numbers((4, 5, 6), "float32"), np.arange(20).reshape(4, 5) % 6
     given, labels, out = library.from_numpy(x, ""), library.from_numpy(y, ""), filled(x.shape, "f4")
     close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)

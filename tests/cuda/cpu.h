@@ -20,32 +20,30 @@
   V* const name = name##_of[fibers::rank]
 #define ROOM(V, name) V* const name = reinterpret_cast<V*>(fibers::room[fibers::rank])
 
-struct Place {
+struct Dim {
   unsigned x;
 };
-static Place threadIdx, blockIdx, blockDim, gridDim;
+static Dim threadIdx, blockIdx, blockDim, gridDim;
 
-#ifdef FLOAT16
-static inline float wide(unsigned short bits) {
-  _Float16 x;
-  memcpy(&x, &bits, sizeof x);
-  return static_cast<float>(x);
+template <class To, class From>
+static inline To bits_as(From x) {
+  static_assert(sizeof(To) == sizeof(From), "of one size");
+  To y;
+  memcpy(&y, &x, sizeof y);
+  return y;
 }
-static inline unsigned short narrow(float x) {
-  const _Float16 y = static_cast<_Float16>(x);
-  unsigned short bits;
-  memcpy(&bits, &y, sizeof y);
-  return bits;
+static inline float from_half(unsigned short bits) {
+  return static_cast<float>(bits_as<_Float16>(bits));
 }
-#endif
+static inline unsigned short to_half(float x) {
+  return bits_as<unsigned short>(static_cast<_Float16>(x));
+}
+static inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
+static inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
 // Constants of the compilation on a GPU; variables here, so that one compilation runs all of them.
-static int FUNCTION, PLAIN;
+static int FUNCTION, ASKED;
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline double __longlong_as_double(long long bits) {
-  double x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
+static inline double __longlong_as_double(long long bits) { return bits_as<double>(bits); }
 
 namespace fibers {
 enum Stop { UNBORN, FINISHED, SHUFFLE, BARRIER, CLUSTER_BARRIER };

@@ -19,8 +19,10 @@ SOURCE = "rows.cu"
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY, CROSS_ENTROPY_AND_GRAD = range(6)
 HARDMAX, SOFTMAX_VJP, LOG_SOFTMAX_VJP = range(6, 9)
 """Which function, as the source numbers them."""
-_NUMBERS = 5
+_NUMBERS = 6
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
+_MOST_READY = 1024
+_ready: dict[Any, list[tuple[Any, tuple[int], tuple[int]]]] = {}
 _found: dict[tuple[str, tuple[str, ...], int], Any] = {}
 
 
@@ -32,10 +34,11 @@ def source(name: str = SOURCE) -> str:
     return re.sub(r'#include "([\w.]+)"\n', lambda found: source(found[1]), text)
 
 
-def shape_of(configuration: Configuration, dtype: str) -> tuple[str, ...]:
-    """Return the options that say what the threads hold."""
+def shape_of(configuration: Configuration, dtype: str, result: str) -> tuple[str, ...]:
+    """Return the options that say what the threads hold, read from one dtype for another."""
     return (
-        f"-D{dtype.upper()}",
+        f"-DELEMENT={dtype}",
+        f"-DRESULT={result}",
         f"-DLANES={configuration.lanes}",
         f"-DHELD={configuration.held}",
         f"-DBESIDE={int(configuration.beside)}",
@@ -45,10 +48,10 @@ def shape_of(configuration: Configuration, dtype: str) -> tuple[str, ...]:
     )
 
 
-def task_of(function: int, plain: bool) -> tuple[str, ...]:
+def task_of(function: int, asked: int) -> tuple[str, ...]:
     """Return the options that say what is computed."""
     left_out = "WHOLE" if is_vjp(function) else "VJP"
-    return (f"-DFUNCTION={function}", f"-DPLAIN={int(plain)}", f"-DWITHOUT_{left_out}")
+    return (f"-DFUNCTION={function}", f"-DASKED={asked}", f"-DWITHOUT_{left_out}")
 
 
 def is_vjp(function: int) -> bool:
@@ -97,17 +100,37 @@ def limits_of(device: int) -> Limits:
 def run(
     device: int,
     configuration: Configuration,
-    dtype: str,
+    dtypes: tuple[str, str],
     rows: int,
     function: int,
-    plain: bool,
-    arguments: tuple[Any, ...],
+    asked: int,
+    call: Any,
 ) -> None:
     """Launch the kernels of a call on the current stream of the current device, which is given."""
-    options = ("--std=c++17", *shape_of(configuration, dtype), *task_of(function, plain))
-    for name, blocks, threads in launches(configuration, rows, function):
-        kernel = _kernel(name, options, device)
-        kernel((blocks,), (threads,), arguments, shared_mem=configuration.shared)
+    key = (device, configuration, dtypes, rows, function, asked)
+    ready = _ready.get(key)
+    if ready is None:
+        if len(_ready) >= _MOST_READY:
+            _ready.clear()
+        ready = _ready[key] = _made_ready(*key)
+    for kernel, blocks, threads in ready:
+        kernel(blocks, threads, (call,), shared_mem=configuration.shared)
+
+
+def _made_ready(
+    device: int,
+    configuration: Configuration,
+    dtypes: tuple[str, str],
+    rows: int,
+    function: int,
+    asked: int,
+) -> list[tuple[Any, tuple[int], tuple[int]]]:
+    """Return the kernels of a call, each with its grid and block."""
+    options = ("--std=c++17", *shape_of(configuration, *dtypes), *task_of(function, asked))
+    return [
+        (_kernel(name, options, device), (blocks,), (threads,))
+        for name, blocks, threads in launches(configuration, rows, function)
+    ]
 
 
 def _kernel(name: str, options: tuple[str, ...], device: int) -> Any:

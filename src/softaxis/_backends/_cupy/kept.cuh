@@ -8,7 +8,8 @@
 
 // Two blocks a multiprocessor, of which one loads while the other waits; one where 64 registers a
 // thread are too few.
-#define IS_LIGHT (PLAIN ? FUNCTION <= HARDMAX : FUNCTION <= CROSS_ENTROPY && sizeof(Real) == 4)
+#define IS_LIGHT \
+  (PLAIN ? FUNCTION <= HARDMAX : !ALL && FUNCTION <= CROSS_ENTROPY && sizeof(Real) == 4)
 #define AT_A_TIME (IS_LIGHT ? 2 : 1)
 #define KEEPING extern "C" __global__ void IN_CLUSTER __launch_bounds__(MAX_THREADS, AT_A_TIME)
 
@@ -40,7 +41,8 @@ __device__ V over_row(V v, Op op) {
 
 struct Added {
   __device__ Row<Real> operator()(const Row<Real>& a, const Row<Real>& b) const {
-    return {a.m, a.k + b.k, a.rest + b.rest, a.live + b.live};
+    return {a.m,           a.k + b.k,           a.rest + b.rest,
+            a.live + b.live, a.weight + b.weight, a.far + b.far};
   }
 };
 
@@ -55,10 +57,7 @@ struct Share {
 
   static constexpr int STEP = LANES * HELD;
 
-  template <class E>
-  __device__ Stretch<E> piece(E* row, Index stride, Index begin) const {
-    return {row, stride, begin, begin + STEP < end ? begin + STEP : end};
-  }
+  __device__ Index past(Index begin) const { return begin + STEP < end ? begin + STEP : end; }
 
   __device__ void put(Vector* room, const Held& held, Index begin) const {
 #pragma unroll
@@ -67,7 +66,8 @@ struct Share {
       if (first >= end) continue;
       Vector chunk;
 #pragma unroll
-      for (int i = 0; i < VECTOR; ++i) chunk.at[i] = narrow(held.value[v + i]);
+      for (int i = 0; i < VECTOR; ++i)
+        chunk.at[i] = Narrow<Element>::of(held.value[v + i]);  // which is a number of its kind
       room[(first - at) / VECTOR] = chunk;
     }
   }
@@ -91,73 +91,71 @@ struct Share {
       }
     }
   }
+
+  template <class By>
+  __device__ void write(const Call& c, const Place& of, const Vector* room, const By& by) const {
+    for (Index begin = at; begin < end; begin += STEP) {
+      Held held;
+      get(room, held, begin, of.mask, c.of_mask.length);
+      held.store(by, {of.out, c.of_out.length, begin, past(begin)}, LANE);
+    }
+  }
 };
 
 #define PIECES(begin, share) \
   for (Index begin = (share).at; begin < (share).end; begin += Share::STEP)
 
 #if !defined(WITHOUT_WHOLE)
-KEEPING kept(ARGUMENTS) {
+KEEPING kept(const Call c) {
   ROOM(Vector, room);
-  const Asked by = asked(temperature, sink, has_sink, negated);
-  const Share share(count, length);
+  const Share share(c.count, c.length);
   const bool leads = threadIdx.x == 0 && rank_in_cluster() == 0;
   cluster_barrier();  // all blocks are there before one of them writes to another
   const Index step = gridDim.x / CLUSTER;
-  for (Index r = blockIdx.x / CLUSTER; r < rows; r += step) {
-    const Element* source = x + OF_X.row(r, inner);
-    const unsigned char* live = mask == nullptr ? mask : mask + OF_MASK.row(r, inner);
-    Element* target = out + OF_OUT.row(r, inner);
+  for (Index r = blockIdx.x / CLUSTER; r < c.rows; r += step) {
+    const Place of(c, r);
     Held held;
-    Row<Real> row{-infinity<Real>(), Real(0), Real(0), Real(0)};
-    int k = 0, left = 0;
+    Row<Real> row{-infinity<Real>()};
+    int k = 0, live = 0;
     PIECES(begin, share) {
-      held.load(share.piece(source, x_length, begin), live, mask_length, LANE, by.negated);
+      held.load(c, of, begin, share.past(begin), LANE);
       share.put(room, held, begin);
       row.m = Larger()(row.m, held.maximum());
-      left += __popc(held.live);
+      live += __popc(held.live);
     }
     row.m = over_row<0>(row.m, Larger());
     if (FUNCTION == HARDMAX) {
       int mine = 0x7fffffff;
       PIECES(begin, share) {
-        share.get(room, held, begin, live, mask_length);
+        share.get(room, held, begin, of.mask, c.of_mask.length);
         mine = Smaller()(mine, First::among(held, row.m, begin, LANE));
       }
-      const First first(row.m, over_row<1>(mine, Smaller()));
-      PIECES(begin, share) {
-        share.get(room, held, begin, live, mask_length);
-        held.store(first, share.piece(target, out_length, begin), LANE);
-      }
+      share.write(c, of, room, First(row.m, over_row<1>(mine, Smaller())));
       continue;
     }
     const Real shift = shift_of(row.m);
     PIECES(begin, share) {
-      share.get(room, held, begin, nullptr, 0);
-      row.rest += Pairwise<HELD>::rest(held.value, shift, by.t, k);
+      share.get(room, held, begin, is_smooth(c) ? of.mask : nullptr, c.of_mask.length);
+      row.rest += Pairwise<HELD>::rest(held.value, shift, of.by.t, k);
+      if (is_smooth(c)) spread(c, held, shift, begin, LANE, row);
     }
     row.rest = combined(row.rest, Sum());
     row.k = static_cast<Real>(combined(k, Sum()));
-    if (FUNCTION == LOGMEANEXP) row.live = static_cast<Real>(combined(left, Sum()));
+    if (counts_live(c)) row.live = static_cast<Real>(combined(live, Sum()));
+    if (is_smooth(c)) {
+      row.weight = combined(row.weight, Sum());
+      row.far = combined(row.far, Sum());
+    }
     row = exchanged<1>(row, Added());
     if (has_loss()) {
-      const Label label(labels[r], ignored, ignores, length);
-      if (leads) losses[r] = label.loss(row, source, x_length, live, mask_length);
-      if (!is_written()) continue;
-      const Real scale = static_cast<Real>(1.0 / (counted == nullptr ? divisor : *counted));
-      const Slope<Real> slope(row.m, row.k, row.rest, scale, label.y, label.is_ignored);
-      PIECES(begin, share) {
-        share.get(room, held, begin, live, mask_length);
-        held.store(slope, share.piece(target, out_length, begin), LANE);
-      }
+      if (leads) c.losses[r] = loss_of(c, r, of, row);
+      if (is_written()) share.write(c, of, room, Slope(c, r, row));
     } else if (is_written()) {
-      const Normalizer<Real> n(row, by.t, by.has_sink, by.sink, FUNCTION == LOG_SOFTMAX);
-      PIECES(begin, share) {
-        share.get(room, held, begin, live, mask_length);
-        held.store(n, share.piece(target, out_length, begin), LANE);
-      }
+      const bool is_log = FUNCTION == LOG_SOFTMAX;
+      share.write(c, of, room,
+                  Normalizer<Real>(row, of.by.t, of.by.has_sink, of.by.sink, is_log));
     } else if (leads) {
-      *target = narrow(reduced(row, FUNCTION == LOGMEANEXP));
+      *of.out = Narrow<Result>::of(reduced(row, FUNCTION == LOGMEANEXP));
     }
   }
 }
@@ -165,29 +163,29 @@ KEEPING kept(ARGUMENTS) {
 
 #if !defined(WITHOUT_VJP)
 // Of x, a result, and of g, which comes in the place of the mask; both are kept.
-KEEPING kept_vjp(ARGUMENTS) {
+KEEPING kept_vjp(const Call c) {
   ROOM(Vector, room);
-  Vector* const beside = room + count / VECTOR;
-  const Share share(count, length);
+  Vector* const beside = room + c.count / VECTOR;
+  const Share share(c.count, c.length);
+  const Asked by;
   cluster_barrier();
   const Index step = gridDim.x / CLUSTER;
-  for (Index r = blockIdx.x / CLUSTER; r < rows; r += step) {
-    const Element* other = reinterpret_cast<const Element*>(mask) + OF_MASK.row(r, inner);
-    const Element* source = x + OF_X.row(r, inner);
-    Element* target = out + OF_OUT.row(r, inner);
+  for (Index r = blockIdx.x / CLUSTER; r < c.rows; r += step) {
+    const Element* x = c.x + c.of_x.row(r, c.inner);
+    const Element* other = reinterpret_cast<const Element*>(c.mask) + c.of_mask.row(r, c.inner);
     Held p, g;
-    Real m = -infinity<Real>(), top = -infinity<Real>(), sum = 0, others = 0;
+    Real m = -infinity<Real>(), top = m, sum = 0, others = 0;
     PIECES(begin, share) {
-      p.load(share.piece(source, x_length, begin), nullptr, 0, LANE, false);
+      p.load({x, c.of_x.length, begin, share.past(begin)}, nullptr, 0, LANE, by);
       share.put(room, p, begin);
-      g.load(share.piece(other, mask_length, begin), nullptr, 0, LANE, false);
+      g.load({other, c.of_mask.length, begin, share.past(begin)}, nullptr, 0, LANE, by);
       share.put(beside, g, begin);
       m = Larger()(m, p.maximum());
     }
     SoftmaxVjp of_softmax{over_row<0>(m, Larger()), Real(0), Real(0)};
     LogSoftmaxVjp of_log{of_softmax.m, Real(0), Real(0)};
-#define GET_BOTH                           \
-  share.get(room, p, begin, nullptr, 0);   \
+#define GET_BOTH                         \
+  share.get(room, p, begin, nullptr, 0); \
   share.get(beside, g, begin, nullptr, 0)
     PIECES(begin, share) {
       GET_BOTH;
@@ -209,6 +207,7 @@ KEEPING kept_vjp(ARGUMENTS) {
       of_log.sum = over_row<1>(sum, Sum());
       of_log.others = over_row<2>(others, Sum());
     }
+    Result* out = c.out + c.of_out.row(r, c.inner);
     PIECES(begin, share) {
       GET_BOTH;
       if (FUNCTION == SOFTMAX_VJP) {
@@ -216,7 +215,7 @@ KEEPING kept_vjp(ARGUMENTS) {
       } else {
         of_log.apply(p, g);
       }
-      p.store(Same(), share.piece(target, out_length, begin), LANE);
+      p.store(Same(), {out, c.of_out.length, begin, share.past(begin)}, LANE);
     }
   }
 }
