@@ -570,9 +570,14 @@ def test_the_public_functions_on_cupys_own_arrays(device, monkeypatch):
     wanted = softaxis.cross_entropy_and_grad(x, y)
     close(in_host_memory(loss), wanted[0])
     close(in_host_memory(grad), wanted[1])
+    brain = softaxis.softmax(library.asarray(x, "bfloat16"))
+    assert brain.dtype.name == "bfloat16"
+    wanted = softaxis.softmax(x.astype("bfloat16").astype("float32"))
+    np.testing.assert_allclose(in_host_memory(brain).astype("float32"), wanted, rtol=2**-8)
+    assert softaxis.softmax(library.asarray(x, "float16"), dtype="float32").dtype == "float32"
     product = softaxis.softmax_vjp(p, given)
     close(in_host_memory(product), softaxis.softmax_vjp(softaxis.softmax(x, where=x > 0), x))
-    assert len(device.ran) == 6
+    assert len(device.ran) == 8
 
 
 def in_host_memory(a):

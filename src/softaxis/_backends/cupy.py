@@ -318,6 +318,8 @@ def _filled(
     """
     if x.size == 0 or axes == ():
         return declined("takes rows that are not empty, along at least one axis")
+    if options.result is not x.dtype and options.result.name not in _FLOATS:
+        return declined(f"gives {', '.join(_FLOATS)} only")
     if cupy.cuda.runtime.is_hip:
         return declined("takes GPUs of NVIDIA")
     device = cupy.cuda.runtime.getDevice()
