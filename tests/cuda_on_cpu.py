@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from softaxis._backends import cupy as cupy_backend
-from softaxis._backends._cupy import _kernels
+from softaxis._backends._cupy import _kernels, _shortcuts
 from softaxis._backends._cupy._configure import Limits
 from softaxis.backend import Backend
 from softaxis.testing._known_arrays import NumPyArrays
@@ -91,9 +91,14 @@ class Device:
         self.ran = []
         self.lock = threading.Lock()  # the fibers are those of one thread
 
-    def run(self, device, configuration, dtypes, rows, function, asked, call):
+    def prepared(self, *key):
+        return functools.partial(self.run, key)
+
+    def run(self, key, call):
+        _, configuration, dtype, result, rows, function, asked = key
         self.ran.append(configuration)
-        launch = compiled(_kernels.shape_of(configuration, *dtypes), self.folder)
+        shape = _kernels.shape_of(configuration, dtype.name, result.name)
+        launch = compiled(shape, self.folder)
         given = ctypes.c_char_p(call.tobytes())
         for name, blocks, threads in _kernels.launches(configuration, rows, function):
             most = max(self.most_blocks, configuration.cluster)
@@ -106,6 +111,8 @@ class Device:
         """Put itself and NumPy in CuPy's place, for one test."""
         monkeypatch.setattr(cupy_backend, "cupy", LIKE_CUPY)
         monkeypatch.setattr(_kernels, "run", self.run)
+        monkeypatch.setattr(_kernels, "prepared", self.prepared)
+        monkeypatch.setattr(_shortcuts, "_known", {})
         monkeypatch.setattr(_kernels, "limits_of", lambda device: self.limits)
         return self
 

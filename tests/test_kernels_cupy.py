@@ -13,6 +13,7 @@ from libraries import CuPyWithoutDevice
 
 import softaxis
 from softaxis._backends import cupy as backend
+from softaxis._backends._cupy import _shortcuts
 from softaxis._backends._cupy._configure import Limits
 from softaxis.testing import check
 from softaxis.testing import references as ref
@@ -544,19 +545,55 @@ def test_what_is_declined(device):
     assert not device.ran
 
 
-def test_the_public_functions_on_cupys_own_arrays(device, monkeypatch):
+@pytest.fixture
+def on_host(monkeypatch):
+    """Let CuPy's arrays lie in the memory of the host."""
+
+    def allocated(size):
+        memory = np.full(max(size, 1), 77, "u1")
+        owned = cupy.cuda.UnownedMemory(memory.ctypes.data, memory.nbytes, memory, device_id=0)
+        return cupy.cuda.MemoryPointer(owned, 0)
+
+    monkeypatch.setattr(cupy.cuda.runtime, "getDevice", lambda: 0)
+    with cupy.cuda.using_allocator(allocated):
+        yield
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_a_plain_call_takes_the_short_way(device, monkeypatch, on_host, name):
+    """From the second on; it gives the bits of the long way, and leaves it what it cannot do."""
+    monkeypatch.setattr(backend, "cupy", cupy)
+    library, function = CuPyWithoutDevice(), getattr(softaxis, name)
+    long_way = getattr(softaxis.get_backend("cupy"), name)
+    x = numbers((4, 5, 6), "float32")
+    function(library.from_numpy(x, ""))  # decides for the type
+    for dtype, axis in itertools.product((*DTYPES, "bfloat16"), (-1, 0, 1, 2, None)):
+        given = library.asarray(x, dtype)
+        before = len(_shortcuts._known)
+        found = [function(given, axis=axis) for _ in range(2)]
+        assert len(_shortcuts._known) == before + 1
+        wanted = in_host_memory(long_way(given, axis=axis))
+        for y in found:
+            assert y.shape == wanted.shape
+            assert y.dtype == dtype
+            assert np.array_equal(in_host_memory(y), wanted)
+    reversed_ = function(library.from_numpy(x, "")[:, ::-1], axis=1)
+    wanted = getattr(softaxis, name)(x[:, ::-1], axis=1)
+    np.testing.assert_allclose(in_host_memory(reversed_), wanted, rtol=1e-5)
+    for axis in (3, -4, True, 1.0, (0, 0)):
+        with pytest.raises((TypeError, ValueError)):
+            function(given, axis=axis)
+    assert function(given, axis=(0, 1)).ndim == (1 if name == "logsumexp" else 3)
+
+
+def test_the_public_functions_on_cupys_own_arrays(device, monkeypatch, on_host):
     """Over the memory of the host: strides, pointers and dispatch are CuPy's, launches are not."""
     library = CuPyWithoutDevice()
 
-    def filled(shape, dtype):
-        return library.from_numpy(np.full(shape, 77, dtype), "")
-
     monkeypatch.setattr(backend, "cupy", cupy)
-    monkeypatch.setattr(cupy.cuda.runtime, "getDevice", lambda: 0)
-    monkeypatch.setattr(cupy, "empty", filled)
-    monkeypatch.setattr(cupy, "empty_like", lambda x, dtype: filled(x.shape, dtype))
     x, y = numbers((4, 5, 6), "float32"), np.arange(20).reshape(4, 5) % 6
-    given, labels, out = library.from_numpy(x, ""), library.from_numpy(y, ""), filled(x.shape, "f4")
+    given, labels = library.from_numpy(x, ""), library.from_numpy(y, "")
+    out = cupy.empty_like(given)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
     assert softaxis.softmax(given, axis=(0, 1), temperature=2.0, sink=1.0, out=out) is out
     close(in_host_memory(out), softaxis.softmax(x, axis=(0, 1), temperature=2.0, sink=1.0))

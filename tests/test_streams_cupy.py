@@ -73,8 +73,8 @@ def test_kernels_go_to_the_current_stream_of_cupy(monkeypatch, length):
     configuration = configure(3, length, 4, limits=HOPPER)
     call = object()
     for device in (0, 0, 1):
-        names = ("float32", "float32")
-        _kernels.run(device, configuration, names, 3, _kernels.SOFTMAX, 0, call)
+        dtypes = (np.dtype("float32"), np.dtype("float32"))
+        _kernels.run((device, configuration, *dtypes, 3, _kernels.SOFTMAX, 0), call)
     wanted = [name for name, *_ in _kernels.launches(configuration, 3, _kernels.SOFTMAX)]
     assert [one.name for one in kind.made] == wanted * 2
     assert [len(one.launches) for one in kind.made] == [2] * len(wanted) + [1] * len(wanted)

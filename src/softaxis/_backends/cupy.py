@@ -15,7 +15,7 @@ import numpy as np
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._cupy import _calls, _kernels
-from softaxis._backends._cupy._calls import Labels, Options
+from softaxis._backends._cupy._calls import FLOATS, Labels, Options
 from softaxis._backends._cupy._kernels import (
     CROSS_ENTROPY,
     CROSS_ENTROPY_AND_GRAD,
@@ -27,6 +27,7 @@ from softaxis._backends._cupy._kernels import (
     SOFTMAX,
     SOFTMAX_VJP,
 )
+from softaxis._backends._cupy._shortcuts import of_rows
 from softaxis._dtypes import as_held, as_integral
 from softaxis._libraries._cupy import LIBRARY
 from softaxis.backend import Backend, declined
@@ -35,11 +36,10 @@ Array = Any
 
 backend = Backend("cupy", types=(cupy.ndarray,))
 
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 _NOTES = "kernels compiled and run on a CPU in the tests; not measured on a GPU"
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(shortcut=of_rows(SOFTMAX), dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def softmax(
     x: Array,
     /,
@@ -55,7 +55,7 @@ def softmax(
     return _normalized(x, axis, where, dtype, out, temperature, sink, SOFTMAX)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(shortcut=of_rows(LOG_SOFTMAX), dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def log_softmax(
     x: Array,
     /,
@@ -71,7 +71,7 @@ def log_softmax(
     return _normalized(x, axis, where, dtype, out, temperature, sink, LOG_SOFTMAX)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def softmin(
     x: Array,
     /,
@@ -87,7 +87,7 @@ def softmin(
     return _normalized(x, axis, where, dtype, out, temperature, sink, SOFTMAX, negated=True)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(shortcut=of_rows(LOGSUMEXP), dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def logsumexp(
     x: Array,
     /,
@@ -102,7 +102,7 @@ def logsumexp(
     return _reduced(x, axis, where, keepdims, dtype, out, LOGSUMEXP)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def logmeanexp(
     x: Array,
     /,
@@ -116,7 +116,7 @@ def logmeanexp(
     return _reduced(x, axis, where, keepdims, dtype, None, LOGMEANEXP)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def cross_entropy(
     logits: Array,
     labels: Array,
@@ -135,7 +135,7 @@ def cross_entropy(
     return _loss(CROSS_ENTROPY, logits, labels, axis, where, terms)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def cross_entropy_and_grad(
     logits: Array,
     labels: Array,
@@ -154,20 +154,20 @@ def cross_entropy_and_grad(
     return _loss(CROSS_ENTROPY_AND_GRAD, logits, labels, axis, where, terms)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def hardmax(x: Array, /, *, axis: Axis, where: Array | None = None, dtype: Any = None) -> Any:
     """1 at the first maximum, 0 elsewhere."""
     options = Options(HARDMAX, x.dtype if dtype is None else dtype)
     return _filled(x, as_tuple(axis), where, None, options)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def softmax_vjp(p: Array, g: Array, /, *, axis: Axis) -> Any:
     """p (h - sum(p h)), h = g - g_top."""
     return _product(SOFTMAX_VJP, p, g, axis)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def log_softmax_vjp(logp: Array, g: Array, /, *, axis: Axis) -> Any:
     """g - p sum(g)."""
     return _product(LOG_SOFTMAX_VJP, logp, g, axis)
@@ -318,8 +318,8 @@ def _filled(
     """
     if x.size == 0 or axes == ():
         return declined("takes rows that are not empty, along at least one axis")
-    if options.result is not x.dtype and options.result.name not in _FLOATS:
-        return declined(f"gives {', '.join(_FLOATS)} only")
+    if options.result is not x.dtype and options.result.name not in FLOATS:
+        return declined(f"gives {', '.join(FLOATS)} only")
     if cupy.cuda.runtime.is_hip:
         return declined("takes GPUs of NVIDIA")
     device = cupy.cuda.runtime.getDevice()
@@ -373,13 +373,9 @@ def _launched(
         if not _kernels.takes_parts(function):
             return NotImplemented
         parts = cupy.empty(_kernels.numbers_for_parts(configuration, rows), np.float64)
+    asked = options.asked(mask is not None and not is_vjp, labels)
     _kernels.run(
-        device,
-        configuration,
-        (x.dtype.name, options.result.name),
-        rows,
-        function,
-        options.asked(mask is not None and not is_vjp, labels),
+        (device, configuration, x.dtype, options.result, rows, function, asked),
         _calls.pack(plan.packed, options, labels, x, mask, y, parts),
     )
     return y

@@ -15,9 +15,12 @@ Array = Any
 _POINTERS, _PLACES, _OPTIONS = Struct("10Q"), Struct("19q"), Struct("5d4q")
 CALL = np.dtype((np.void, _POINTERS.size + _PLACES.size + _OPTIONS.size))
 """Its bytes: what CuPy passes on by value."""
+_NOWHERE = (0,) * 7
 _MOST_PLANS = 1024
 _IN_PARTS = Limits(0, 1)
 
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""The dtypes that are read and written."""
 PLAIN, MORE, ALL = range(3)
 """How much is asked for beside the function: nothing; a mask, numbers, or -x; all."""
 
@@ -153,33 +156,40 @@ def pack(
     parts: Array | None,
 ) -> Any:
     """Return the one argument of the kernels, an array of one element that holds it all."""
+    pointers = [_pointer(a) for a in (x, mask, out, parts)]
     if labels is None:
-        pointers = [x.data.ptr, _pointer(mask), _pointer(out), _pointer(parts), 0, 0, 0]
-        weights, ignored, ignores, divisor, smoothing, z_loss = 0, 0, False, 1.0, 0.0, 0.0
+        pointers += (0, 0, 0)
     else:
-        given = (x, mask, out, parts, labels.labels, labels.counted, labels.losses)
-        pointers = [_pointer(a) for a in given]
-        weights = _pointer(labels.weights)
-        ignored, ignores = labels.ignored or 0, labels.ignored is not None
+        pointers += [_pointer(a) for a in (labels.labels, labels.counted, labels.losses)]
+    weights = None if labels is None else labels.weights
+    pointers += [_pointer(a) for a in (options.temperatures, options.sinks, weights)]
+    packed = _POINTERS.pack(*pointers) + places + options_of(options, labels)
+    return np.frombuffer(packed, CALL)
+
+
+def packed(x: int, out: int, rest: bytes) -> Any:
+    """Return the same where nothing but input and result has an address."""
+    return np.frombuffer(_POINTERS.pack(x, 0, out, *_NOWHERE) + rest, CALL)
+
+
+def options_of(options: Options, labels: Labels | None) -> bytes:
+    """Return the numbers among what is asked for."""
+    has_sink = options.sink is not None or options.sinks is not None
+    divisor, smoothing, z_loss, ignored = 1.0, 0.0, 0.0, None
+    if labels is not None:
         divisor, smoothing, z_loss = labels.divisor, labels.smoothing, labels.z_loss
-    _, _, negated, temperature, sink, temperatures, sinks = options
-    has_sink = sink is not None or sinks is not None
-    packed = (
-        _POINTERS.pack(*pointers, _pointer(temperatures), _pointer(sinks), weights),
-        places,
-        _OPTIONS.pack(
-            temperature,
-            sink or 0.0,
-            divisor,
-            smoothing,
-            z_loss,
-            ignored,
-            ignores,
-            has_sink,
-            negated,
-        ),
+        ignored = labels.ignored
+    return _OPTIONS.pack(
+        options.temperature,
+        options.sink or 0.0,
+        divisor,
+        smoothing,
+        z_loss,
+        ignored or 0,
+        ignored is not None,
+        has_sink,
+        options.negated,
     )
-    return np.frombuffer(b"".join(packed), CALL)
 
 
 def _pointer(a: Array | None) -> int:

@@ -7,6 +7,7 @@ the source, so that what CuPy keeps depends on them too; no header of CUDA is ne
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -22,7 +23,7 @@ HARDMAX, SOFTMAX_VJP, LOG_SOFTMAX_VJP = range(6, 9)
 _NUMBERS = 6
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
 _MOST_READY = 1024
-_ready: dict[Any, list[tuple[Any, tuple[int], tuple[int]]]] = {}
+_ready: dict[tuple[Any, ...], Callable[[Any], None]] = {}
 _found: dict[tuple[str, tuple[str, ...], int], Any] = {}
 
 
@@ -97,40 +98,42 @@ def limits_of(device: int) -> Limits:
     return Limits(of.attributes["MaxSharedMemoryPerBlockOptin"], 8 if generation >= 9 else 1)
 
 
-def run(
+def prepared(
     device: int,
     configuration: Configuration,
-    dtypes: tuple[str, str],
+    dtype: Any,
+    result: Any,
     rows: int,
     function: int,
     asked: int,
-    call: Any,
-) -> None:
-    """Launch the kernels of a call on the current stream of the current device, which is given."""
-    key = (device, configuration, dtypes, rows, function, asked)
-    ready = _ready.get(key)
-    if ready is None:
-        if len(_ready) >= _MOST_READY:
-            _ready.clear()
-        ready = _ready[key] = _made_ready(*key)
-    for kernel, blocks, threads in ready:
-        kernel(blocks, threads, (call,), shared_mem=configuration.shared)
+) -> Callable[[Any], None]:
+    """Return what launches the kernels of a call, given their argument, on the current stream.
 
-
-def _made_ready(
-    device: int,
-    configuration: Configuration,
-    dtypes: tuple[str, str],
-    rows: int,
-    function: int,
-    asked: int,
-) -> list[tuple[Any, tuple[int], tuple[int]]]:
-    """Return the kernels of a call, each with its grid and block."""
-    options = ("--std=c++17", *shape_of(configuration, *dtypes), *task_of(function, asked))
-    return [
+    The device is the current one.
+    """
+    options = ("--std=c++17", *shape_of(configuration, dtype.name, result.name))
+    options += task_of(function, asked)
+    shared = configuration.shared
+    ready = [
         (_kernel(name, options, device), (blocks,), (threads,))
         for name, blocks, threads in launches(configuration, rows, function)
     ]
+
+    def launch(call: Any) -> None:
+        for kernel, blocks, threads in ready:
+            kernel(blocks, threads, (call,), shared_mem=shared)
+
+    return launch
+
+
+def run(key: tuple[Any, ...], call: Any) -> None:
+    """Launch the kernels of a call; `key` is what `prepared` takes."""
+    launch = _ready.get(key)
+    if launch is None:
+        if len(_ready) >= _MOST_READY:
+            _ready.clear()
+        launch = _ready[key] = prepared(*key)
+    launch(call)
 
 
 def _kernel(name: str, options: tuple[str, ...], device: int) -> Any:
