@@ -20,6 +20,8 @@ from softaxis.testing._known_arrays import NumPyArrays
 HOPPER = Limits(227 * 1024, 8)
 """What sm_90 has."""
 KERNELS = ("whole", "parts_of", "merge", "finish", "vjp", "kept", "kept_vjp")
+VARIABLE = ("-DLANES", "-DBESIDE", "-DMAX_THREADS")
+"""Constants of the compilation on a GPU that are variables here."""
 LAYER = Path(__file__).parent / "cuda"
 
 
@@ -98,13 +100,14 @@ class Device:
         _, configuration, dtype, result, rows, function, asked = key
         self.ran.append(configuration)
         shape = _kernels.shape_of(configuration, dtype.name, result.name)
-        launch = compiled(shape, self.folder)
+        launch = compiled(tuple(one for one in shape if not one.startswith(VARIABLE)), self.folder)
+        task = (function, asked, configuration.lanes, int(configuration.beside))
         given = ctypes.c_char_p(call.tobytes())
         for name, blocks, threads in _kernels.launches(configuration, rows, function):
             most = max(self.most_blocks, configuration.cluster)
             head = (KERNELS.index(name), min(blocks, most), threads)
             with self.lock:
-                apart = launch(*head, int(self.backwards), function, asked, given)
+                apart = launch(*head, int(self.backwards), *task, given)
             assert apart == 0, "the threads of a block stopped at different places"
 
     def installed(self, monkeypatch):

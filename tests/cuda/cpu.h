@@ -41,7 +41,9 @@ static inline unsigned short to_half(float x) {
 static inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
 static inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
 // Constants of the compilation on a GPU; variables here, so that one compilation runs all of them.
-static int FUNCTION, ASKED;
+static int FUNCTION, ASKED, LANES, BESIDE;
+#define MAX_THREADS 512
+#define CONSTANT_IF if
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline double __longlong_as_double(long long bits) { return bits_as<double>(bits); }
 

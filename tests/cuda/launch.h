@@ -13,9 +13,12 @@ static int over_grid(int blocks, int threads, int backwards, Call call) {
 
 extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blocks, int threads,
                                                              int backwards, int function, int asked,
+                                                             int lanes, int beside,
                                                              const Call* call) {
   FUNCTION = function;
   ASKED = asked;
+  LANES = lanes;
+  BESIDE = beside;
 #if IN_PARTS
   chosen = kernel == 1 ? parts_of : kernel == 2 ? merge : finish;
 #elif CLUSTER

@@ -10,6 +10,8 @@ import numpy as np
 
 from softaxis._libraries._record import Array, Library
 
+_limits: dict[Any, Any] = {}
+
 
 def _is_brain(dtype: Any) -> bool:
     return getattr(dtype, "name", "") == "bfloat16"
@@ -29,7 +31,11 @@ class _Namespace:
 
     @staticmethod
     def finfo(dtype: Any) -> Any:
-        return import_module("ml_dtypes" if _is_brain(dtype) else "numpy").finfo(dtype)
+        found = _limits.get(dtype)
+        if found is None:
+            library = import_module("ml_dtypes" if _is_brain(dtype) else "numpy")
+            found = _limits[dtype] = library.finfo(dtype)
+        return found
 
 
 def _device(_: Array) -> str:

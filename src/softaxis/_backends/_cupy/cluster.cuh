@@ -5,6 +5,7 @@
 #pragma once
 
 #ifdef __CUDACC__
+#define CONSTANT_IF if constexpr  // what it looks at are variables on a CPU
 #define SHARED(V, name, count) __shared__ V name[count]
 #define ROOM(V, name) extern __shared__ V name[]  // as much as the launch asks for
 

@@ -55,9 +55,9 @@ struct Share {
     if (end > length) end = length;
   }
 
-  static constexpr int STEP = LANES * HELD;
+  __device__ static Index step() { return LANES * HELD; }
 
-  __device__ Index past(Index begin) const { return begin + STEP < end ? begin + STEP : end; }
+  __device__ Index past(Index begin) const { return begin + step() < end ? begin + step() : end; }
 
   __device__ void put(Vector* room, const Held& held, Index begin) const {
 #pragma unroll
@@ -94,7 +94,7 @@ struct Share {
 
   template <class By>
   __device__ void write(const Call& c, const Place& of, const Vector* room, const By& by) const {
-    for (Index begin = at; begin < end; begin += STEP) {
+    for (Index begin = at; begin < end; begin += step()) {
       Held held;
       get(room, held, begin, of.mask, c.of_mask.length);
       held.store(by, {of.out, c.of_out.length, begin, past(begin)}, LANE);
@@ -103,7 +103,7 @@ struct Share {
 };
 
 #define PIECES(begin, share) \
-  for (Index begin = (share).at; begin < (share).end; begin += Share::STEP)
+  for (Index begin = (share).at; begin < (share).end; begin += Share::step())
 
 #if !defined(WITHOUT_WHOLE)
 KEEPING kept(const Call c) {
