@@ -21,6 +21,8 @@ _SECTOR = 32
 """Bytes that memory hands out at once: what rows side by side have to use up."""
 _MOST_HELD = {2: 16, 4: 16, 8: 8}
 """Elements that a thread holds, at most, by their size in bytes: up to 16 registers."""
+_MOST_TAKEN = {2: 8, 4: 16, 8: 8}
+"""The same where shared memory keeps a row, and a thread holds a piece of it at a time."""
 _LARGEST_GROUP = 128
 ASIDE = 2048
 """Bytes of the shared memory of a block that CUDA and the kernels' own variables take, at most."""
@@ -98,6 +100,7 @@ def configure(
     if parts > 1 and not apart:
         kept = _kept(length, itemsize, arrays, limits)
         if kept is not None:
+            held = _MOST_TAKEN[itemsize]
             return _in_shared_memory(rows, lanes, held, *kept, itemsize * arrays)
     if parts > 1:
         reason = "a row in parts, each in the registers of a block"

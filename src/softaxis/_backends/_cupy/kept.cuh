@@ -8,8 +8,11 @@
 
 // Two blocks a multiprocessor, of which one loads while the other waits; one where 64 registers a
 // thread are too few.
-#define IS_LIGHT \
-  (PLAIN ? FUNCTION <= HARDMAX : !ALL && FUNCTION <= CROSS_ENTROPY && sizeof(Real) == 4)
+#define IS_SINGLE (sizeof(Real) == 4)
+#define IS_LIGHT                                                                 \
+  (PLAIN ? FUNCTION <= CROSS_ENTROPY || FUNCTION == HARDMAX ||                     \
+               (FUNCTION == CROSS_ENTROPY_AND_GRAD && IS_SINGLE)                   \
+         : !ALL && FUNCTION <= CROSS_ENTROPY && IS_SINGLE)
 #define AT_A_TIME (IS_LIGHT ? 2 : 1)
 #define KEEPING extern "C" __global__ void IN_CLUSTER __launch_bounds__(MAX_THREADS, AT_A_TIME)
 
