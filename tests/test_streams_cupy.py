@@ -1,5 +1,7 @@
 """Streams and graphs of CUDA: calls are only put into the current stream, and can be captured."""
 
+from types import SimpleNamespace
+
 import cuda_on_cpu
 import cupy
 import numpy as np
@@ -83,6 +85,18 @@ def test_kernels_go_to_the_current_stream_of_cupy(monkeypatch, length):
         assert all(given == {"shared_mem": configuration.shared} for *_, given in one.launches)
         if configuration.cluster:
             assert one.max_dynamic_shared_size_bytes == HOPPER.shared - ASIDE
+
+
+@pytest.mark.parametrize(
+    ("capability", "count", "cluster"),
+    [("80", 108, 1), ("90", 132, 8), ("90", 14, 1), ("100", 148, 8), ("120", 170, 8)],
+)
+def test_what_a_device_has(monkeypatch, capability, count, cluster):
+    """Clusters from sm_90 on, unless it is a slice with few multiprocessors."""
+    found = {"MultiProcessorCount": count, "MaxSharedMemoryPerBlockOptin": 99}
+    device = SimpleNamespace(compute_capability=capability, attributes=found)
+    monkeypatch.setattr(cupy.cuda, "Device", lambda index: device)
+    assert _kernels.limits_of.__wrapped__(0) == (99, cluster)
 
 
 @pytest.mark.needs_device

@@ -14,12 +14,16 @@ from typing import Any
 
 import cupy
 
+from softaxis._backends._cupy._calls import CALL
 from softaxis._backends._cupy._configure import ASIDE, MAX_BLOCKS, WARP, Configuration, Limits
 
 SOURCE = "rows.cu"
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY, CROSS_ENTROPY_AND_GRAD = range(6)
 HARDMAX, SOFTMAX_VJP, LOG_SOFTMAX_VJP = range(6, 9)
 """Which function, as the source numbers them."""
+_FIRST_WITH_CLUSTERS = 90
+_LARGEST_CLUSTER = 8
+"""Blocks; what every device of that generation and later ones can do."""
 _NUMBERS = 6
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
 _MOST_READY = 1024
@@ -46,6 +50,7 @@ def shape_of(configuration: Configuration, dtype: str, result: str) -> tuple[str
         f"-DMAX_THREADS={configuration.threads}",
         f"-DIN_PARTS={int(configuration.parts > 1)}",
         f"-DCLUSTER={configuration.cluster}",
+        f"-DCALL_BYTES={CALL.itemsize}",
     )
 
 
@@ -94,8 +99,11 @@ def numbers_for_parts(configuration: Configuration, rows: int) -> int:
 def limits_of(device: int) -> Limits:
     """Return what a device has."""
     of = cupy.cuda.Device(device)
-    generation = int(of.compute_capability[:-1])
-    return Limits(of.attributes["MaxSharedMemoryPerBlockOptin"], 8 if generation >= 9 else 1)
+    found = of.attributes
+    has_clusters = int(of.compute_capability) >= _FIRST_WITH_CLUSTERS
+    has_room = found["MultiProcessorCount"] >= 2 * _LARGEST_CLUSTER  # or it is a slice of a device
+    cluster = _LARGEST_CLUSTER if has_clusters and has_room else 1
+    return Limits(found["MaxSharedMemoryPerBlockOptin"], cluster)
 
 
 def prepared(

@@ -22,6 +22,7 @@ struct Call {
   double temperature, sink, divisor, smoothing, z_loss;
   Index ignored, ignores, has_sink, negated;
 };
+static_assert(sizeof(Call) == CALL_BYTES, "not what _calls.py packs");
 
 // Whether every element of a row has a result, and whether its label is looked at.
 __device__ inline bool is_written() {

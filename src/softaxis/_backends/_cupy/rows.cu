@@ -7,7 +7,7 @@
 // Compiled with -DELEMENT and -DRESULT, the dtypes that are read and written, -DLANES, -DHELD,
 // -DMAX_THREADS, -DBESIDE (whether neighbouring threads hold neighbouring rows), -DCLUSTER (blocks
 // that keep a row; 0 for registers), -DIN_PARTS or one of -DWITHOUT_WHOLE and -DWITHOUT_VJP,
-// -DFUNCTION and -DASKED (see call.cuh).
+// -DFUNCTION and -DASKED (see call.cuh), and -DCALL_BYTES.
 #include "memory.cuh"
 #include "cluster.cuh"
 #include "team.cuh"
