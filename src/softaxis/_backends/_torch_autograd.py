@@ -60,13 +60,29 @@ def is_transformed() -> bool:
     return bool(_is_compiling() or is_in_transform() or forward_ad._current_level >= 0)
 
 
-def _is_plain(*tensors: Tensor) -> bool:
+_modes = torch._C._len_torch_dispatch_stack
+_tracer = torch._C._get_tracing_state
+
+
+def is_watched() -> bool:
+    """Return the same of a mode of PyTorch or its tracer, too."""
+    return bool(
+        _is_compiling()
+        or is_in_transform()
+        or forward_ad._current_level >= 0
+        or _modes()
+        or _tracer()
+    )
+
+
+def _is_plain(x: Tensor, g: Tensor) -> bool:
     """Return whether nothing will be differentiated again, or is batched."""
     return (
         not torch.is_grad_enabled()
         and not is_transformed()
-        and all(type(one) in PLAIN for one in tensors)
-        and not is_legacy_batchedtensor(tensors[-1])  # of autograd.grad(is_grads_batched=True)
+        and type(x) in PLAIN
+        and type(g) in PLAIN
+        and not is_legacy_batchedtensor(g)  # of autograd.grad(is_grads_batched=True)
     )
 
 
@@ -75,10 +91,16 @@ class Normalizer(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own
 
     @staticmethod
     def forward(
-        ctx: Any, name: str, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels
+        ctx: Any,
+        name: str,
+        x: Tensor,
+        axis: Axis,
+        where: Tensor | None,
+        kernels: Kernels,
+        known: Tensor | None = None,
     ) -> Tensor:
-        """Save the result."""
-        y: Tensor = getattr(kernels, name)(x, axis, where)
+        """Save the result, which is `known` where it has been computed."""
+        y: Tensor = getattr(kernels, name)(x, axis, where) if known is None else known
         ctx.save_for_backward(y)
         ctx.vjp, ctx.axis, ctx.kernels = f"{name}_vjp", axis, kernels
         return y
@@ -91,16 +113,23 @@ class Normalizer(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own
             dx = getattr(ctx.kernels, ctx.vjp)(y, g, ctx.axis)
         else:
             dx = getattr(_generic, ctx.vjp)(y, g, axis=ctx.axis, xp=LIBRARY.xp)
-        return None, dx, None, None, None
+        return None, dx, None, None, None, None
 
 
 class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
     """The logarithm of a sum, with the dimensions kept."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        axis: Axis,
+        where: Tensor | None,
+        kernels: Kernels,
+        known: Tensor | None = None,
+    ) -> Tensor:
         """Save the input: exp(x - result) would lose digits where both are large."""
-        y = kernels.logsumexp(x, axis, where)
+        y = kernels.logsumexp(x, axis, where) if known is None else known
         ctx.save_for_backward(x, y, where)
         ctx.axis, ctx.kernels = axis, kernels
         return y
@@ -109,7 +138,7 @@ class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own 
     def backward(ctx: Any, g: Tensor) -> Any:
         """g softmax(x); 0 for a row of -inf."""
         x, y, where = ctx.saved_tensors
-        if _is_plain(x, y, g):
+        if _is_plain(x, g):
             dx = ctx.kernels.logsumexp_vjp(x, y, g, ctx.axis, where)
         else:
             empty = y == -torch.inf
@@ -117,7 +146,7 @@ class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own 
                 torch.where(empty, 0.0, x), axis=ctx.axis, where=where, xp=LIBRARY.xp
             )
             dx = torch.where(empty, 0.0, p * g)
-        return dx, None, None, None
+        return dx, None, None, None, None
 
 
 class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
@@ -131,7 +160,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         axis: Axis,
         terms: Terms,
         kernels: Kernels,
-        known: Tensor | None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Save nothing that is as large as the logits but the logits. `known` is the loss."""
         loss = kernels.cross_entropy(x, labels, axis, terms) if known is None else known
@@ -145,7 +174,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         """g d loss / d x."""
         x, labels, where, class_weights = ctx.saved_tensors
         terms = ctx.terms._replace(where=where, class_weights=class_weights)
-        if _is_plain(x, labels, g):
+        if _is_plain(x, g):
             dx = ctx.kernels.cross_entropy_vjp(x, labels, g, ctx.axis, terms)
         else:
             dx = _again(x, labels, g, ctx.axis, terms)

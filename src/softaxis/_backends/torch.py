@@ -18,10 +18,10 @@ from torch import Tensor
 from softaxis import _generic
 from softaxis._axes import Axis
 from softaxis._backends import _torch_rows as rows
+from softaxis._backends import _torch_shortcuts as shortcuts
 from softaxis._backends._torch_autograd import (
     PLAIN,
     CrossEntropy,
-    Kernels,
     Logsumexp,
     Normalizer,
     Terms,
@@ -29,7 +29,7 @@ from softaxis._backends._torch_autograd import (
     is_recorded,
     is_transformed,
 )
-from softaxis._dtypes import as_integral
+from softaxis._backends._torch_kernels import KERNELS, divisor, ignored_among
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
@@ -48,7 +48,9 @@ def _is_one(axis: Axis, x: Tensor, dtype: torch.dtype | None = None) -> TypeGuar
     return True
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.softmax_of_rows
+)
 def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -64,7 +66,9 @@ def softmax(
     return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.log_softmax_of_rows
+)
 def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -78,7 +82,9 @@ def log_softmax(
     return rows.log_softmax(x, axis, where)
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.logsumexp_of_rows
+)
 def logsumexp(
     x: Tensor,
     /,
@@ -100,7 +106,9 @@ def logsumexp(
     return y if keepdims else y.squeeze(axis)
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.cross_entropy_of_rows
+)
 def cross_entropy(
     logits: Tensor,
     labels: Tensor,
@@ -123,7 +131,7 @@ def cross_entropy(
     if _is_simple(terms) and _is_for_kernels(logits):
         if is_recorded(logits):
             return CrossEntropy.apply(logits, labels, axis, terms, KERNELS, None)
-        return _cross_entropy(logits, labels, axis, terms)
+        return KERNELS.cross_entropy(logits, labels, axis, terms)
     if type(logits) not in PLAIN and _is_simple(terms) and not label_smoothing:
         return _gathered(logits, labels, axis, terms)
     return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
@@ -153,14 +161,14 @@ def cross_entropy_and_grad(
         return _generic.cross_entropy_and_grad(
             logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
         )
-    loss = _cross_entropy(logits, labels, axis, terms)
+    loss = KERNELS.cross_entropy(logits, labels, axis, terms)
     one = torch.ones((), dtype=rows.working(logits), device=logits.device)
-    return loss, _cross_entropy_vjp(logits, labels, one, axis, terms)
+    return loss, KERNELS.cross_entropy_vjp(logits, labels, one, axis, terms)
 
 
 def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     """-log p of the right class, without a tensor that is not made from the two: for DTensor."""
-    ignored = _ignored(labels, terms)
+    ignored = ignored_among(labels, terms)
     index = labels.to(torch.int64).unsqueeze(axis)
     if ignored is not None:  # what an ignored row holds reaches neither loss nor derivative
         x = torch.where(index == ignored, 0.0, x)
@@ -175,7 +183,7 @@ def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     if terms.reduction != "none":
         loss = loss.sum()
     if terms.reduction == "mean":
-        loss = loss / _divisor(labels, ignored)
+        loss = loss / divisor(labels, ignored)
     return loss.to(x.dtype)
 
 
@@ -189,47 +197,3 @@ def _is_for_kernels(x: Tensor) -> bool:
     (torch.compile warns of a deprecation of its own whenever it meets a step of autograd.)
     """
     return type(x) in PLAIN and not is_transformed()
-
-
-def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
-    ignored = _ignored(labels, terms)
-    loss = rows.losses(x, labels, axis, ignored, terms.label_smoothing)
-    if terms.reduction != "none":
-        loss = rows.total(loss)
-    if terms.reduction == "mean":
-        loss = loss / _divisor(labels, ignored)
-    return loss.to(x.dtype)
-
-
-def _cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Terms) -> Tensor:
-    ignored = _ignored(labels, terms)
-    g = g.to(rows.working(x))
-    if terms.reduction == "mean":
-        g = g / _divisor(labels, ignored)
-    return rows.losses_vjp(x, labels, g.expand(labels.shape), axis, ignored, terms.label_smoothing)
-
-
-def _ignored(labels: Tensor, terms: Terms) -> int | None:
-    """Return the label to ignore as it is among int64; None where there is none."""
-    if terms.ignore_index is None:
-        return None
-    return as_integral(terms.ignore_index, labels.dtype, labels, LIBRARY.xp)
-
-
-def _divisor(labels: Tensor, ignored: int | None) -> Any:
-    """The number of rows that count; 1 for none at all."""
-    if ignored is None:
-        return max(labels.numel(), 1)
-    return (labels.to(torch.int64) != ignored).sum().clamp(min=1)
-
-
-KERNELS = Kernels(
-    rows.softmax,
-    rows.softmax_vjp,
-    rows.log_softmax,
-    rows.log_softmax_vjp,
-    rows.logsumexp,
-    rows.logsumexp_vjp,
-    _cross_entropy,
-    _cross_entropy_vjp,
-)

@@ -22,18 +22,27 @@ from softaxis._backends._torch_autograd import (
     Terms,
     is_recorded,
     is_transformed,
+    is_watched,
 )
+from softaxis._backends._torch_ready import PAYS, READY
+from softaxis._backends._torch_small import COMPILING, WHERE_READY
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
 backend = Backend("torch_numba", types=PLAIN)
 
-_RECORD: dict[str, Any] = {
-    "dtypes": ("float16", "float32", "float64"),
-    "devices": ("cpu",),
-    "differentiable": True,
-    "min_size": kernels.PAYS,
-}
+
+def _record(name: str) -> dict[str, Any]:
+    return {
+        "dtypes": ("float16", "float32", "float64"),
+        "devices": ("cpu",),
+        "differentiable": True,
+        "min_size": PAYS,
+        "notes": "fewer where kernels are compiled already",
+        "ready": READY[name].takes,
+        "shortcut": COMPILING[name],
+        "selective": WHERE_READY[name],
+    }
 
 
 def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | None) -> str:
@@ -42,16 +51,14 @@ def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | N
         return "takes one or more axes of a tensor that is not empty"
     if dtype is not None and dtype is not x.dtype:
         return "takes no other `dtype` than that of the tensor"
-    if not kernels.is_memory(x, where):
+    if not kernels.is_memory(x, where) or is_watched():
         return "takes plain tensors that nothing watches"
     if x.dtype is torch.float16 and not kernels.has_float16():
         return "takes float16 on processors that convert it"
     return ""
 
 
-@backend.implements(
-    **_RECORD, shortcut=kernels.softmax_of_rows, selective=kernels.softmax_of_short_rows
-)
+@backend.implements(**_record("softmax"))
 def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -66,7 +73,7 @@ def softmax(
     return kernels.softmax(x, axis, where)
 
 
-@backend.implements(**_RECORD, shortcut=kernels.log_softmax_of_rows)
+@backend.implements(**_record("log_softmax"))
 def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -81,7 +88,7 @@ def log_softmax(
     return kernels.log_softmax(x, axis, where)
 
 
-@backend.implements(**_RECORD, shortcut=kernels.logsumexp_of_rows)
+@backend.implements(**_record("logsumexp"))
 def logsumexp(
     x: Tensor,
     /,
@@ -106,7 +113,7 @@ def logsumexp(
     return y if keepdims else y.squeeze(axis)
 
 
-@backend.implements(**_RECORD, shortcut=kernels.cross_entropy_of_rows)
+@backend.implements(**_record("cross_entropy"))
 def cross_entropy(
     logits: Tensor,
     labels: Tensor,

@@ -1,0 +1,149 @@
+"""Small tensors of plain rows, straight to compiled kernels: shortcuts of `torch_numba`.
+
+The kernels find rows, sizes and strides in NumPy's arrays, which lie where the tensors do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from softaxis._backends import _numba_small
+from softaxis._backends._numba_small import HELD, SMALL
+from softaxis._backends._torch_autograd import (
+    CrossEntropy,
+    Logsumexp,
+    Normalizer,
+    Terms,
+    is_watched,
+)
+from softaxis._backends._torch_numba import KERNELS
+from softaxis._backends._torch_ready import READY, Ready
+from softaxis._backends._torch_shortcuts import SHORTCUTS
+
+_FLOATS = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+_from_numpy = torch.from_numpy
+_is_grad_enabled = torch.is_grad_enabled
+
+
+class _Codes(dict[torch.dtype, Any]):
+    """The compiled functions for small arrays, by dtype of tensors; None where there are none."""
+
+    def __init__(self, name: str, ready: Ready | None) -> None:
+        self.codes, self.ready = _numba_small.Codes(f"{name}_small"), ready
+
+    def __missing__(self, dtype: torch.dtype) -> Any:
+        takes = dtype in _FLOATS and (self.ready is None or self.ready[dtype])
+        found = self[dtype] = self.codes[_FLOATS[dtype]] if takes else None
+        return found
+
+
+def _function(
+    empty: Callable[[Any], Any],
+    recorded: Callable[[Tensor, Tensor], Tensor],
+    codes: _Codes,
+    otherwise: Callable[..., Any],
+) -> Callable[[Tensor, Any], Any]:
+    """Return a shortcut of a function of one tensor.
+
+    `empty` makes the array for its result, `recorded` makes a known result a step of autograd;
+    `otherwise` is asked where there is no code.
+    """
+
+    def of_rows(x: Tensor, axis: Any) -> Any:
+        if type(axis) is not int or (axis != -1 and axis != x.ndim - 1) or is_watched():
+            return NotImplemented
+        code = codes[x.dtype]
+        if code is None or not x.is_cpu:
+            return otherwise(x, axis)
+        differs = x.requires_grad
+        try:
+            a = (x.detach() if differs else x).numpy()
+        except (RuntimeError, TypeError):  # sparse, or not as it is in memory
+            return NotImplemented
+        size = a.size
+        if size > SMALL:
+            return NotImplemented
+        b = empty(a)
+        if not (code.held if size <= HELD else code.free)(a, b):
+            return NotImplemented
+        y = _from_numpy(b)
+        return recorded(x, y) if differs and _is_grad_enabled() else y
+
+    return of_rows
+
+
+def _reduced(a: Any) -> Any:
+    return np.empty(a.shape[:-1], a.dtype)
+
+
+def _softmax(x: Tensor, y: Tensor) -> Any:
+    return Normalizer.apply("softmax", x, x.ndim - 1, None, KERNELS, y)
+
+
+def _log_softmax(x: Tensor, y: Tensor) -> Any:
+    return Normalizer.apply("log_softmax", x, x.ndim - 1, None, KERNELS, y)
+
+
+def _logsumexp(x: Tensor, y: Tensor) -> Any:
+    return Logsumexp.apply(x, x.ndim - 1, None, KERNELS, y.unsqueeze(-1)).squeeze(-1)
+
+
+def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    compute = _numba_small.cross_entropy_of_rows
+
+    def of_rows(logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any) -> Any:
+        if (
+            type(axis) is not int
+            or (axis != -1 and axis != logits.ndim - 1)
+            or type(labels) is not Tensor
+            or is_watched()
+        ):
+            return NotImplemented
+        if codes[logits.dtype] is None or not logits.is_cpu:
+            return otherwise(logits, labels, axis, ignore_index, reduction)
+        recorded = logits.requires_grad
+        try:
+            a, y = (logits.detach() if recorded else logits).numpy(), labels.numpy()
+        except (RuntimeError, TypeError):
+            return NotImplemented
+        found = compute(a, y, -1, ignore_index, reduction)
+        if found is NotImplemented:  # as for a label that names no class
+            return NotImplemented
+        loss = _from_numpy(found if isinstance(found, np.ndarray) else np.asarray(found))
+        if recorded and _is_grad_enabled():
+            terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
+            return CrossEntropy.apply(logits, labels, logits.ndim - 1, terms, KERNELS, loss)
+        return loss
+
+    return of_rows
+
+
+def _compiling(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    return make(_Codes(name, None), lambda *_: NotImplemented)
+
+
+def _where_ready(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    ready, other = READY[name], SHORTCUTS[name]
+
+    def otherwise(x: Tensor, *arguments: Any) -> Any:
+        return NotImplemented if x.is_cpu and ready[x.dtype] else other(x, *arguments)
+
+    return make(_Codes(name, ready), otherwise)
+
+
+_MADE = {
+    "softmax": partial(_function, np.empty_like, _softmax),
+    "log_softmax": partial(_function, np.empty_like, _log_softmax),
+    "logsumexp": partial(_function, _reduced, _logsumexp),
+    "cross_entropy": _losses,
+}
+COMPILING = {name: _compiling(name, make) for name, make in _MADE.items()}
+"""The shortcuts of whoever prefers the kernels: what is missing is compiled."""
+WHERE_READY = {name: _where_ready(name, make) for name, make in _MADE.items()}
+"""Those of everybody: where kernels are missing, the backend `torch` computes."""
