@@ -12,6 +12,7 @@ from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
+    Rows,
     Terms,
     is_recorded,
     is_watched,
@@ -41,7 +42,7 @@ def softmax_of_rows(x: Tensor, axis: Any) -> Any:
     if _is_for_others(x, axis):
         return NotImplemented
     if is_recorded(x):
-        return Normalizer.apply("softmax", x, x.ndim - 1, None, KERNELS)
+        return Normalizer.apply("softmax", x, Rows(KERNELS, x.ndim - 1))
     if x.shape[-1] < FEW:
         return torch.softmax(x, -1, dtype=x.dtype)  # autocast would choose another one
     return KERNELS.softmax(x, x.ndim - 1, None)
@@ -52,7 +53,7 @@ def log_softmax_of_rows(x: Tensor, axis: Any) -> Any:
     if _is_for_others(x, axis):
         return NotImplemented
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, x.ndim - 1, None, KERNELS)
+        return Normalizer.apply("log_softmax", x, Rows(KERNELS, x.ndim - 1))
     return KERNELS.log_softmax(x, x.ndim - 1, None)
 
 
@@ -61,7 +62,7 @@ def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
     if _is_for_others(x, axis):
         return NotImplemented
     if is_recorded(x):
-        return Logsumexp.apply(x, x.ndim - 1, None, KERNELS).squeeze(-1)
+        return Logsumexp.apply(x, Rows(KERNELS, x.ndim - 1))
     return KERNELS.logsumexp(x, x.ndim - 1, None).squeeze(-1)
 
 
@@ -84,7 +85,7 @@ def cross_entropy_of_rows(
         return NotImplemented
     terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
     if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, logits.ndim - 1, terms, KERNELS)
+        return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms)
     return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
 
 

@@ -19,6 +19,7 @@ from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
+    Rows,
     Terms,
     is_watched,
 )
@@ -45,7 +46,7 @@ class _Codes(dict[torch.dtype, Any]):
 
 def _function(
     empty: Callable[[Any], Any],
-    recorded: Callable[[Tensor, Tensor], Tensor],
+    recorded: Callable[[Tensor, Any], Tensor],
     codes: _Codes,
     otherwise: Callable[..., Any],
 ) -> Callable[[Tensor, Any], Any]:
@@ -72,8 +73,7 @@ def _function(
         b = empty(a)
         if not (code.held if size <= HELD else code.free)(a, b):
             return NotImplemented
-        y = _from_numpy(b)
-        return recorded(x, y) if differs and _is_grad_enabled() else y
+        return recorded(x, b) if differs and _is_grad_enabled() else _from_numpy(b)
 
     return of_rows
 
@@ -82,20 +82,23 @@ def _reduced(a: Any) -> Any:
     return np.empty(a.shape[:-1], a.dtype)
 
 
-def _softmax(x: Tensor, y: Tensor) -> Any:
-    return Normalizer.apply("softmax", x, x.ndim - 1, None, KERNELS, y)
+def _softmax(x: Tensor, b: Any) -> Any:
+    return Normalizer.apply("softmax", x, Rows(KERNELS, x.ndim - 1), b)
 
 
-def _log_softmax(x: Tensor, y: Tensor) -> Any:
-    return Normalizer.apply("log_softmax", x, x.ndim - 1, None, KERNELS, y)
+def _log_softmax(x: Tensor, b: Any) -> Any:
+    return Normalizer.apply("log_softmax", x, Rows(KERNELS, x.ndim - 1), b)
 
 
-def _logsumexp(x: Tensor, y: Tensor) -> Any:
-    return Logsumexp.apply(x, x.ndim - 1, None, KERNELS, y.unsqueeze(-1)).squeeze(-1)
+def _logsumexp(x: Tensor, b: Any) -> Any:
+    return Logsumexp.apply(x, Rows(KERNELS, x.ndim - 1), b)
 
 
 def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    compute = _numba_small.cross_entropy_of_rows
+    compute, computed_both = (
+        _numba_small.cross_entropy_of_rows,
+        _numba_small.cross_entropy_and_grad_of_rows,
+    )
 
     def of_rows(logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any) -> Any:
         if (
@@ -107,19 +110,26 @@ def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
             return NotImplemented
         if codes[logits.dtype] is None or not logits.is_cpu:
             return otherwise(logits, labels, axis, ignore_index, reduction)
-        recorded = logits.requires_grad
+        recorded = logits.requires_grad and _is_grad_enabled()
         try:
-            a, y = (logits.detach() if recorded else logits).numpy(), labels.numpy()
+            a, y = (logits.detach() if logits.requires_grad else logits).numpy(), labels.numpy()
         except (RuntimeError, TypeError):
             return NotImplemented
-        found = compute(a, y, -1, ignore_index, reduction)
+        slope = None
+        if recorded and a.size <= HELD:  # so little may be kept until it is asked for
+            found = computed_both(a, y, -1, ignore_index, reduction)
+            if found is not NotImplemented:
+                found, slope = found
+        else:
+            found = compute(a, y, -1, ignore_index, reduction)
         if found is NotImplemented:  # as for a label that names no class
             return NotImplemented
-        loss = _from_numpy(found if isinstance(found, np.ndarray) else np.asarray(found))
-        if recorded and _is_grad_enabled():
-            terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
-            return CrossEntropy.apply(logits, labels, logits.ndim - 1, terms, KERNELS, loss)
-        return loss
+        loss = found if isinstance(found, np.ndarray) else np.asarray(found)
+        if not recorded:
+            return _from_numpy(loss)
+        terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
+        rows = Rows(KERNELS, logits.ndim - 1)
+        return CrossEntropy.apply(logits, labels, rows, terms, (loss, slope))
 
     return of_rows
 

@@ -24,6 +24,7 @@ from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
+    Rows,
     Terms,
     is_in_transform,
     is_recorded,
@@ -59,7 +60,7 @@ def softmax(
         return NotImplemented
     recorded = is_recorded(x)
     if recorded and _is_for_kernels(x):
-        return Normalizer.apply("softmax", x, axis, where, KERNELS)
+        return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
     compiled = torch.compiler.is_compiling() and not (recorded or is_in_transform())
     if compiled or _is_for_kernels(x):
         return rows.softmax(x, axis, where)
@@ -78,7 +79,7 @@ def log_softmax(
     if not _is_for_kernels(x):
         return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, axis, where, KERNELS)
+        return Normalizer.apply("log_softmax", x, Rows(KERNELS, axis, where))
     return rows.log_softmax(x, axis, where)
 
 
@@ -100,9 +101,8 @@ def logsumexp(
     if not _is_for_kernels(x):
         return _generic.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp)
     if is_recorded(x):
-        y = Logsumexp.apply(x, axis, where, KERNELS)
-    else:
-        y = rows.logsumexp(x, axis, where)
+        return Logsumexp.apply(x, Rows(KERNELS, axis, where, keepdims))
+    y = rows.logsumexp(x, axis, where)
     return y if keepdims else y.squeeze(axis)
 
 
@@ -130,7 +130,7 @@ def cross_entropy(
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
     if _is_simple(terms) and _is_for_kernels(logits):
         if is_recorded(logits):
-            return CrossEntropy.apply(logits, labels, axis, terms, KERNELS, None)
+            return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
         return KERNELS.cross_entropy(logits, labels, axis, terms)
     if type(logits) not in PLAIN and _is_simple(terms) and not label_smoothing:
         return _gathered(logits, labels, axis, terms)

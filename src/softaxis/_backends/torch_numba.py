@@ -19,11 +19,13 @@ from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
+    Rows,
     Terms,
     is_recorded,
     is_transformed,
     is_watched,
 )
+from softaxis._backends._torch_numba import KERNELS
 from softaxis._backends._torch_ready import PAYS, READY
 from softaxis._backends._torch_small import COMPILING, WHERE_READY
 from softaxis._libraries._torch import LIBRARY
@@ -69,7 +71,7 @@ def softmax(
     if why:
         return declined(why)
     if is_recorded(x):
-        return Normalizer.apply("softmax", x, axis, where, kernels.KERNELS)
+        return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
     return kernels.softmax(x, axis, where)
 
 
@@ -84,7 +86,7 @@ def log_softmax(
     if why:
         return declined(why)
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, axis, where, kernels.KERNELS)
+        return Normalizer.apply("log_softmax", x, Rows(KERNELS, axis, where))
     return kernels.log_softmax(x, axis, where)
 
 
@@ -107,9 +109,8 @@ def logsumexp(
     if why:
         return declined(why)
     if is_recorded(x):
-        y = Logsumexp.apply(x, axis, where, kernels.KERNELS)
-    else:
-        y = kernels.logsumexp(x, axis, where)
+        return Logsumexp.apply(x, Rows(KERNELS, axis, where, keepdims))
+    y = kernels.logsumexp(x, axis, where)
     return y if keepdims else y.squeeze(axis)
 
 
@@ -135,5 +136,5 @@ def cross_entropy(
     if why:
         return declined(why)
     if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, axis, terms, kernels.KERNELS, None)
+        return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
     return kernels.cross_entropy(logits, labels, axis, terms)

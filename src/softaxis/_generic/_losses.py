@@ -125,6 +125,7 @@ def _terms(
     r = rows(masked(x, where, xp), axis, None, xp)
     log_sum = r.log_sum(xp)
     loss = total(xp.where(v == 0, 0.0, v * _distance(r, log_sum, v, xp)), axis, xp)
+    loss = loss + xp.where(r.empty(), xp.sqrt(r.k + r.rest), 0.0)  # 0, whose derivative is NaN
     lse = xp.where(r.m == -_INF, -_INF, shift_of(r.m, xp) + log_sum)
     if z_loss:
         loss = loss + z_loss * lse * lse
