@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from softaxis._axes import Axis, reduced_shape
+from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numba_small, numba
 from softaxis._backends._numba_small import HELD
 from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
@@ -22,6 +22,8 @@ from softaxis._threads import at_most
 
 _ALONE = 1 << 15
 """Elements of a tensor that is computed by one thread anyhow."""
+_FEW = 1 << 13
+"""Elements up to which to call an operator of PyTorch takes longer than what it does."""
 
 
 def is_memory(*tensors: Tensor | None) -> bool:
@@ -65,7 +67,10 @@ def has_float16() -> bool:
 
 def softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """exp(z) / sum(exp(z))."""
-    return _run(numba.softmax, x, axis=axis, where=_mask(where))
+    if where is None or x.numel() <= _FEW:
+        return _run(numba.softmax, x, axis=axis, where=_mask(where))
+    y = _run(numba.softmax, _hiding(x, where), axis=axis)
+    return _settled(y, axis, where, 0.0)
 
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
@@ -83,7 +88,10 @@ def _is_for_native(name: str, x: Tensor, axis: Any) -> bool:
 
 def log_softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """z - log(sum(exp(z)))."""
-    return _run(numba.log_softmax, x, axis=axis, where=_mask(where))
+    if where is None or x.numel() <= _FEW:
+        return _run(numba.log_softmax, x, axis=axis, where=_mask(where))
+    y = _run(numba.log_softmax, _hiding(x, where), axis=axis)
+    return _settled(y, axis, where, -torch.inf)
 
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
@@ -96,8 +104,37 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """m + log(sum(exp(x - m))), with the dimensions kept."""
+    if where is not None and x.numel() > _FEW:
+        x, where = _hiding(x, where), None
     y = _run(numba.logsumexp, x, axis=axis, where=_mask(where))
     return y.reshape(reduced_shape(tuple(x.shape), axis, keepdims=True))
+
+
+def _hiding(x: Tensor, where: Tensor) -> Tensor:
+    """Return x with -inf for what the mask leaves out.
+
+    The kernels take a mask, too, but copy each row for it, which takes longer from about `_FEW`
+    elements on.
+    """
+    return torch.where(where, x.detach(), -torch.inf)
+
+
+def _settled(y: Tensor, axis: Axis, where: Tensor, fill: float) -> Tensor:
+    """Fill the rows that the mask leaves out entirely, which have become NaN, like others."""
+    axes = as_tuple(axis)
+    if not y[tuple(0 if i in axes else slice(None) for i in range(y.ndim))].isnan().any():
+        return y
+    mask = where.numpy()
+    mask = mask.reshape((1,) * (y.ndim - mask.ndim) + mask.shape)
+    words = y.view(_WORDS[y.dtype])  # bitwise operators are several times as fast as masked_fill_
+    dead = torch.from_numpy(~mask.any(axes, keepdims=True)).to(words.dtype)
+    words.bitwise_and_(dead - 1)
+    if fill:
+        words.bitwise_or_(dead * torch.tensor(fill, dtype=y.dtype).view(words.dtype))
+    return y
+
+
+_WORDS = {torch.float16: torch.int16, torch.float32: torch.int32, torch.float64: torch.int64}
 
 
 def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: Any, where: Tensor | None) -> Tensor:
