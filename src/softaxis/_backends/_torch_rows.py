@@ -196,7 +196,7 @@ def _sum(a: Tensor) -> Tensor:
 
 
 def _is_one_block(x: Tensor) -> bool:
-    return x.ndim == 1 or x.numel() <= _BLOCK
+    return bool(x.ndim == 1 or x.numel() <= _BLOCK)
 
 
 def _blocks(x: Tensor, axis: int) -> Iterator[tuple[Slices, Slices]]:

@@ -27,7 +27,13 @@ from softaxis._backends._torch_numba import KERNELS
 from softaxis._backends._torch_ready import READY, Ready
 from softaxis._backends._torch_shortcuts import SHORTCUTS
 
-_FLOATS = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+_FLOATS: dict[torch.dtype, np.dtype[Any]] = {
+    torch.float32: np.dtype(np.float32),
+    torch.float64: np.dtype(np.float64),
+}
+Make = Callable[[Any, Callable[..., Any]], Callable[..., Any]]
+"""What makes a shortcut of codes, and of what is asked where there are none."""
+
 _from_numpy = torch.from_numpy
 _is_grad_enabled = torch.is_grad_enabled
 
@@ -134,11 +140,11 @@ def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
     return of_rows
 
 
-def _compiling(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+def _compiling(name: str, make: Make) -> Callable[..., Any]:
     return make(_Codes(name, None), lambda *_: NotImplemented)
 
 
-def _where_ready(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+def _where_ready(name: str, make: Make) -> Callable[..., Any]:
     ready, other = READY[name], SHORTCUTS[name]
 
     def otherwise(x: Tensor, *arguments: Any) -> Any:
@@ -147,7 +153,7 @@ def _where_ready(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
     return make(_Codes(name, ready), otherwise)
 
 
-_MADE = {
+_MADE: dict[str, Make] = {
     "softmax": partial(_function, np.empty_like, _softmax),
     "log_softmax": partial(_function, np.empty_like, _log_softmax),
     "logsumexp": partial(_function, _reduced, _logsumexp),
