@@ -151,6 +151,17 @@ def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor
     return _run(numba.cross_entropy, x, labels, axis=axis, **_keywords(terms))
 
 
+def cross_entropy_and_grad(
+    x: Tensor, labels: Tensor, axis: Axis, terms: Terms
+) -> tuple[Tensor, Tensor]:
+    """The loss, and the gradient of its sum."""
+    with at_most(torch.get_num_threads()):
+        loss, slope = numba.cross_entropy_and_grad(
+            _array(x), labels.numpy(), axis=axis, **_keywords(terms)
+        )
+    return _tensor(loss), _tensor(slope)
+
+
 def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
     """g d loss / d x: a factor of all rows is the kernel's, one for each is multiplied with."""
     one = not any(g.stride())  # a number, or one that autograd has expanded

@@ -46,6 +46,12 @@ class Ready(dict[torch.dtype, bool]):
         return self[x.dtype]
 
 
+_LOSSES = Ready(
+    "cross_entropy",
+    "cross_entropy_and_grad",
+    "cross_entropy_small",
+    "cross_entropy_and_grad_small",
+)
 READY = {
     "softmax": Ready("softmax", "softmax_vjp", "softmax_columns", "softmax_small"),
     "log_softmax": Ready(
@@ -59,11 +65,7 @@ READY = {
         "softmax_columns",
         "softmax_small",
     ),
-    "cross_entropy": Ready(
-        "cross_entropy",
-        "cross_entropy_and_grad",
-        "cross_entropy_small",
-        "cross_entropy_and_grad_small",
-    ),
+    "cross_entropy": _LOSSES,
+    "cross_entropy_and_grad": _LOSSES,
 }
 """By function; what computes its gradient is among the kernels."""

@@ -101,51 +101,79 @@ def _logsumexp(x: Tensor, b: Any) -> Any:
 
 
 def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    compute, computed_both = (
-        _numba_small.cross_entropy_of_rows,
-        _numba_small.cross_entropy_and_grad_of_rows,
-    )
+    compute = _numba_small.cross_entropy_of_rows
+    compute_both = _numba_small.cross_entropy_and_grad_of_rows
 
     def of_rows(logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any) -> Any:
-        if (
-            type(axis) is not int
-            or (axis != -1 and axis != logits.ndim - 1)
-            or type(labels) is not Tensor
-            or is_watched()
-        ):
+        if not _are_rows(logits, labels, axis):
             return NotImplemented
         if codes[logits.dtype] is None or not logits.is_cpu:
             return otherwise(logits, labels, axis, ignore_index, reduction)
-        recorded = logits.requires_grad and _is_grad_enabled()
+        differs = logits.requires_grad
         try:
-            a, y = (logits.detach() if logits.requires_grad else logits).numpy(), labels.numpy()
+            a, y = (logits.detach() if differs else logits).numpy(), labels.numpy()
         except (RuntimeError, TypeError):
             return NotImplemented
-        slope = None
-        if recorded and a.size <= HELD:  # so little may be kept until it is asked for
-            found = computed_both(a, y, -1, ignore_index, reduction)
-            if found is not NotImplemented:
-                found, slope = found
-        else:
+        if not (differs and _is_grad_enabled()):
             found = compute(a, y, -1, ignore_index, reduction)
-        if found is NotImplemented:  # as for a label that names no class
+            return found if found is NotImplemented else _tensor(found)
+        if a.size <= HELD:  # so little may be kept until it is asked for
+            found = compute_both(a, y, -1, ignore_index, reduction)
+        else:
+            found = compute(a, y, -1, ignore_index, reduction), None
+        if found is NotImplemented or found[0] is NotImplemented:
             return NotImplemented
-        loss = found if isinstance(found, np.ndarray) else np.asarray(found)
-        if not recorded:
-            return _from_numpy(loss)
         terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
-        rows = Rows(KERNELS, logits.ndim - 1)
-        return CrossEntropy.apply(logits, labels, rows, terms, (loss, slope))
+        return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms, found)
 
     return of_rows
 
 
+def _losses_and_gradients(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    compute_both = _numba_small.cross_entropy_and_grad_of_rows
+
+    def of_rows(logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any) -> Any:
+        if not _are_rows(logits, labels, axis) or logits.requires_grad:
+            return NotImplemented
+        if codes[logits.dtype] is None or not logits.is_cpu:
+            return otherwise(logits, labels, axis, ignore_index, reduction)
+        try:
+            a, y = logits.numpy(), labels.numpy()
+        except (RuntimeError, TypeError):
+            return NotImplemented
+        found = compute_both(a, y, -1, ignore_index, reduction)
+        if found is NotImplemented:
+            return NotImplemented
+        return _tensor(found[0]), _from_numpy(found[1])
+
+    return of_rows
+
+
+def _are_rows(logits: Tensor, labels: Any, axis: Any) -> bool:
+    """Return whether classes lie along the last axis, and nobody is to see every operator."""
+    return (
+        type(axis) is int
+        and (axis == -1 or axis == logits.ndim - 1)
+        and type(labels) is Tensor
+        and not is_watched()
+    )
+
+
+def _tensor(found: Any) -> Tensor:
+    return _from_numpy(found if isinstance(found, np.ndarray) else np.asarray(found))
+
+
+def _never(*_: Any) -> Any:
+    return NotImplemented
+
+
 def _compiling(name: str, make: Make) -> Callable[..., Any]:
-    return make(_Codes(name, None), lambda *_: NotImplemented)
+    return make(_Codes(name, None), _never)
 
 
 def _where_ready(name: str, make: Make) -> Callable[..., Any]:
-    ready, other = READY[name], SHORTCUTS[name]
+    ready = READY[name]
+    other: Callable[..., Any] = SHORTCUTS.get(name, _never)
 
     def otherwise(x: Tensor, *arguments: Any) -> Any:
         return NotImplemented if x.is_cpu and ready[x.dtype] else other(x, *arguments)
@@ -158,6 +186,7 @@ _MADE: dict[str, Make] = {
     "log_softmax": partial(_function, np.empty_like, _log_softmax),
     "logsumexp": partial(_function, _reduced, _logsumexp),
     "cross_entropy": _losses,
+    "cross_entropy_and_grad": _losses_and_gradients,
 }
 COMPILING = {name: _compiling(name, make) for name, make in _MADE.items()}
 """The shortcuts of whoever prefers the kernels: what is missing is compiled."""

@@ -138,3 +138,29 @@ def cross_entropy(
     if is_recorded(logits):
         return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
     return kernels.cross_entropy(logits, labels, axis, terms)
+
+
+@backend.implements(**_record("cross_entropy_and_grad"))
+def cross_entropy_and_grad(
+    logits: Tensor,
+    labels: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """The same, and its gradient, which autograd sees every step of."""
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if is_transformed() or is_recorded(logits):
+        return _generic.cross_entropy_and_grad(
+            logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
+        )
+    why = kernels.unusual(labels, terms) or _why_not(logits, axis, None, where)
+    if why:
+        return declined(why)
+    return kernels.cross_entropy_and_grad(logits, labels, axis, terms)
