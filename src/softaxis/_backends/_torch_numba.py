@@ -120,17 +120,18 @@ def _hiding(x: Tensor, where: Tensor) -> Tensor:
 
 
 def _settled(y: Tensor, axis: Axis, where: Tensor, fill: float) -> Tensor:
-    """Fill the rows that the mask leaves out entirely, which have become NaN, like others."""
+    """Fill what the mask leaves out of rows that are NaN, as those are that it leaves out entirely.
+
+    Elsewhere that has come out of the kernel.
+    """
     axes = as_tuple(axis)
-    if not y[tuple(0 if i in axes else slice(None) for i in range(y.ndim))].isnan().any():
-        return y
-    mask = where.numpy()
-    mask = mask.reshape((1,) * (y.ndim - mask.ndim) + mask.shape)
-    words = y.view(_WORDS[y.dtype])  # bitwise operators are several times as fast as masked_fill_
-    dead = torch.from_numpy(~mask.any(axes, keepdims=True)).to(words.dtype)
-    words.bitwise_and_(dead - 1)
-    if fill:
-        words.bitwise_or_(dead * torch.tensor(fill, dtype=y.dtype).view(words.dtype))
+    if y[tuple(0 if i in axes else slice(None) for i in range(y.ndim))].isnan().any():
+        words = y.view(_WORDS[y.dtype])  # several times as fast as masked_fill_
+        seen = where.to(words.dtype)
+        words.bitwise_and_(-seen)
+        if fill:
+            bits = torch.tensor(fill, dtype=y.dtype).view(words.dtype)
+            words.bitwise_or_((1 - seen) * bits)
     return y
 
 
