@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
@@ -172,7 +171,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         if known is None:
             loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
         else:
-            loss = torch.from_numpy(np.asarray(known[0]))
+            loss = torch.from_numpy(known[0])
             ctx.kept["slope"] = known[1]
         ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
         ctx.rows, ctx.terms = rows, terms._replace(where=None, class_weights=None)

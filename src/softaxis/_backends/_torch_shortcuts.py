@@ -19,6 +19,7 @@ from softaxis._backends._torch_autograd import (
 )
 from softaxis._backends._torch_kernels import KERNELS
 from softaxis._backends._torch_rows import FEW
+from softaxis._libraries._torch import LIBRARY
 
 _FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
 _SIGNED = frozenset((torch.int64, torch.int32, torch.int16, torch.int8))
@@ -80,13 +81,20 @@ def cross_entropy_of_rows(
         or _is_for_others(logits, axis)
     ):
         return NotImplemented
-    low, high = torch.aminmax(labels)
-    if low.item() < 0 or high.item() >= logits.shape[-1]:
+    if not _name_classes(labels, logits.shape[-1]):
         return NotImplemented
     terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
     if is_recorded(logits):
         return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms)
     return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
+
+
+def _name_classes(labels: Tensor, count: int) -> bool:
+    try:
+        numbers = LIBRARY.in_memory(labels)
+    except RuntimeError:  # NumPy is not there
+        return False
+    return bool(numbers.min() >= 0 and numbers.max() < count)
 
 
 SHORTCUTS: dict[str, Callable[..., Any]] = {
