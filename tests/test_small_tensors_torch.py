@@ -94,8 +94,6 @@ def test_the_bits_of_a_row_are_the_same_at_every_size_where_kernels_are_there(re
 @pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
 def test_a_gradient_is_the_same_however_it_is_asked_for(name, small):
     """Twice, with one factor, and with a factor for each row; it belongs to whoever got it."""
-    with softaxis.backend_opts(prioritize="torch_numba"):
-        softaxis.softmax(numbers(2, 2))
     softaxis.set_backends(prioritize="torch_numba")
     try:
         x = numbers(*(4, 6) if small else (300, 500)).requires_grad_()
@@ -132,13 +130,15 @@ def test_a_row_of_nothing_but_minus_infinity_has_no_gradient_of_its_loss(backend
     torch.testing.assert_close(slope, expected, equal_nan=True)
     if not given:
         where = torch.tensor([[False, False], [True, True]])
-        loss = f.cross_entropy(x, labels, where=where) if backend != "torch" else None
-        if loss is not None:
-            (slope,) = torch.autograd.grad(loss.sum(), x)
-            assert torch.equal(slope[0], torch.zeros(2))
+        (slope,) = torch.autograd.grad(f.cross_entropy(x, labels, where=where).sum(), x)
+        assert torch.equal(slope[0], torch.zeros(2))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+HIDDEN = {torch.float32: ("softmax", "log_softmax", "logsumexp"), torch.float16: ("softmax",)}
+"""By dtype; each function of each is compiled."""
+
+
+@pytest.mark.parametrize("dtype", HIDDEN)
 @pytest.mark.parametrize("axis", [-1, (1, 3)], ids=str)
 def test_what_a_mask_hides_of_a_larger_tensor_takes_no_part(dtype, axis):
     """Each row as it is alone, where the kernel itself is given the mask."""
@@ -149,7 +149,7 @@ def test_what_a_mask_hides_of_a_larger_tensor_takes_no_part(dtype, axis):
     x[0, 1, 5, 7], mask[0, 0, 5, 7] = nan, False
     x[1, 0, 6, 8], mask[1, 0, 6, 8] = inf, False
     x[2, 1, 7, 9], mask[2, 0, 7, 9] = nan, True
-    for name in ("softmax", "log_softmax", "logsumexp"):
+    for name in HIDDEN[dtype]:
         together = getattr(f, name)(x, axis=axis, where=mask)
         for i in range(3):
             for j in (4, 5, 6, 7, 20):
