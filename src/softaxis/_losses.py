@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from typing import Any
 
 from softaxis import _arguments, _generic
@@ -90,12 +91,14 @@ def _labels(value: Any, logits: Array, axis: Axis, ignore_index: int | None) -> 
 
 def _check_range(labels: Array, logits: Array, axis: int, ignore_index: int | None) -> None:
     """Refuse labels that name no class, where looking at them costs nothing but the look."""
-    xp = library_of(logits).xp
-    numbers = cast(labels, default_integral(logits, xp), xp)
+    with suppress(RuntimeError, TypeError):  # of PyTorch: no NumPy, inside vmap, sparse
+        labels = library_of(labels).in_memory(labels)
+    xp = library_of(labels).xp
+    numbers = cast(labels, default_integral(labels, xp), xp)
     classes = logits.shape[axis]
     wrong = (numbers < 0) | (numbers >= classes)
     if ignore_index is not None:
-        ignored = as_integral(ignore_index, labels.dtype, logits, xp)
+        ignored = as_integral(ignore_index, labels.dtype, labels, xp)
         if ignored is not None:
             wrong = wrong & (numbers != ignored)
     try:

@@ -80,6 +80,8 @@ class Implementation(NamedTuple):
         By exact type of the first array, what is asked before it.
     selective : dict of type to callable, or None
         The same where there is a minimum size.
+    ready : callable, or None
+        What tells of an array whether the minimum size does not count.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Implementation(NamedTuple):
     keywords: frozenset[str] | None
     shortcuts: dict[type, Shortcut] | None = None
     selective: dict[type, Shortcut] | None = None
+    ready: Callable[[Any], bool] | None = None
 
 
 class Backend:
@@ -142,6 +145,7 @@ class Backend:
         name: str | None = None,
         shortcut: Shortcut | None = None,
         selective: Shortcut | None = None,
+        ready: Callable[[Any], bool] | None = None,
         **capability: Any,
     ) -> Callable[[F], F]: ...
 
@@ -153,6 +157,7 @@ class Backend:
         name: str | None = None,
         shortcut: Shortcut | None = None,
         selective: Shortcut | None = None,
+        ready: Callable[[Any], bool] | None = None,
         **capability: Any,
     ) -> F | Callable[[F], F]:
         """Register an implementation; use it as a decorator.
@@ -173,6 +178,10 @@ class Backend:
         selective : callable, optional
             What is asked first in its place while there is a minimum size: it leaves what another
             implementation computes better, or to other bits.
+        ready : callable, optional
+            Whether an array below the minimum size is taken after all, as where what takes long to
+            make is there already. It gets the first array, and may say why not by `declined`. For
+            arrays of a dtype it always answers the same: a row's bits change with the answer.
         **capability
             Fields of `Capability`.
         """
@@ -185,7 +194,7 @@ class Backend:
                 for one in (shortcut, selective)
             )
             self.functions[key] = Implementation(
-                key, self.name, f, record, _keywords(f), shortcuts, chosen
+                key, self.name, f, record, _keywords(f), shortcuts, chosen, ready
             )
             return f
 

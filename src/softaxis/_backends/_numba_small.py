@@ -15,13 +15,13 @@ from softaxis._backends._numba._layout import MEAN, NO_LABEL, NONE, SUM
 
 NDArray = npt.NDArray[Any]
 
-_SMALL = 1 << 18
+SMALL = 1 << 18
 """Elements up to which one thread computes plain rows sooner than two can be told to."""
-_HELD = 1 << 13
+HELD = 1 << 13
 """Elements up to which the GIL is kept: to release it takes longer than others would wait."""
 
 
-class _Small(dict["np.dtype[Any]", Any]):
+class Codes(dict["np.dtype[Any]", Any]):
     """The compiled functions for small arrays, by dtype; None for those that have none."""
 
     def __init__(self, name: str) -> None:
@@ -37,15 +37,15 @@ class _Small(dict["np.dtype[Any]", Any]):
 
 def _normalizer(name: str) -> Callable[..., Any]:
     """Return the function that normalises small arrays, into `out` where that is given."""
-    codes = _Small(name)
+    codes = Codes(name)
     empty_like = np.empty_like
 
     def shortcut(x: NDArray, axis: Any, out: NDArray | None = None) -> Any:
         if type(axis) is int and (axis == -1 or axis == x.ndim - 1):
             size, code = x.size, codes[x.dtype]
-            if size <= _SMALL and code is not None:
+            if size <= SMALL and code is not None:
                 y = empty_like(x) if out is None else out
-                if (code.held if size <= _HELD else code.free)(x, y):
+                if (code.held if size <= HELD else code.free)(x, y):
                     return y
         return NotImplemented
 
@@ -68,22 +68,22 @@ def takes(x: NDArray, out: NDArray | None) -> bool:
 softmax_of_rows = _normalizer("softmax_small")
 log_softmax_of_rows = _normalizer("log_softmax_small")
 
-_logsumexp = _Small("logsumexp_small")
+_logsumexp = Codes("logsumexp_small")
 
 
 def logsumexp_of_rows(x: NDArray, axis: Any) -> Any:
     """Reduce a small array."""
     if type(axis) is int and (axis == -1 or axis == x.ndim - 1):
         size, code = x.size, _logsumexp[x.dtype]
-        if size <= _SMALL and code is not None:
+        if size <= SMALL and code is not None:
             y = np.empty(x.shape[:-1], x.dtype)
-            if (code.held if size <= _HELD else code.free)(x, y):
+            if (code.held if size <= HELD else code.free)(x, y):
                 return y if y.ndim else y[()]
     return NotImplemented
 
 
-_cross_entropy = _Small("cross_entropy_small")
-_cross_entropy_and_grad = _Small("cross_entropy_and_grad_small")
+_cross_entropy = Codes("cross_entropy_small")
+_cross_entropy_and_grad = Codes("cross_entropy_and_grad_small")
 
 _REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
 
@@ -96,7 +96,7 @@ def cross_entropy_of_rows(
     if code is None or not _is_small(logits, labels, axis, ignore_index, reduction):
         return NotImplemented
     result = np.empty(labels.shape if reduction == "none" else (), logits.dtype)
-    counted = (code.held if logits.size <= _HELD else code.free)(
+    counted = (code.held if logits.size <= HELD else code.free)(
         logits,
         _words(labels),
         np.empty(labels.shape),
@@ -118,7 +118,7 @@ def cross_entropy_and_grad_of_rows(
         return NotImplemented
     slope = np.empty_like(logits)
     result = np.empty(labels.shape if reduction == "none" else (), logits.dtype)
-    counted = (code.held if logits.size <= _HELD else code.free)(
+    counted = (code.held if logits.size <= HELD else code.free)(
         logits,
         _words(labels),
         np.empty(labels.shape),
@@ -136,7 +136,7 @@ def _is_small(logits: NDArray, labels: Any, axis: Any, ignore_index: Any, reduct
     return (
         type(axis) is int
         and (axis == -1 or axis == logits.ndim - 1)
-        and logits.size <= _SMALL
+        and logits.size <= SMALL
         and type(labels) is np.ndarray
         and labels.shape == logits.shape[:-1]
         and labels.dtype.char in _SIGNED

@@ -15,7 +15,7 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from softaxis import _generic
-from softaxis._axes import Axis
+from softaxis._axes import Axis, as_tuple
 from softaxis._libraries._torch import LIBRARY
 
 PLAIN = (Tensor, torch.nn.Parameter)
@@ -60,64 +60,100 @@ def is_transformed() -> bool:
     return bool(_is_compiling() or is_in_transform() or forward_ad._current_level >= 0)
 
 
-def _is_plain(*tensors: Tensor) -> bool:
+_modes = torch._C._len_torch_dispatch_stack
+_tracer = torch._C._get_tracing_state
+
+
+def is_watched() -> bool:
+    """Return the same of a mode of PyTorch or its tracer, too."""
+    return bool(
+        _is_compiling()
+        or is_in_transform()
+        or forward_ad._current_level >= 0
+        or _modes()
+        or _tracer()
+    )
+
+
+def _is_plain(x: Tensor, g: Tensor) -> bool:
     """Return whether nothing will be differentiated again, or is batched."""
     return (
         not torch.is_grad_enabled()
         and not is_transformed()
-        and all(type(one) in PLAIN for one in tensors)
-        and not is_legacy_batchedtensor(tensors[-1])  # of autograd.grad(is_grads_batched=True)
+        and type(x) in PLAIN
+        and type(g) in PLAIN
+        and not is_legacy_batchedtensor(g)  # of autograd.grad(is_grads_batched=True)
     )
+
+
+class Rows(NamedTuple):
+    """What a step of autograd has to know beside a tensor: along what, where, and by which kernels.
+
+    One argument in place of many: PyTorch looks at each of them.
+    """
+
+    kernels: Kernels
+    axis: Any
+    where: Tensor | None = None
+    keepdims: bool = False
 
 
 class Normalizer(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
     """softmax or log_softmax, whose vector-Jacobian products take the result."""
 
     @staticmethod
-    def forward(
-        ctx: Any, name: str, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels
-    ) -> Tensor:
-        """Save the result."""
-        y: Tensor = getattr(kernels, name)(x, axis, where)
+    def forward(ctx: Any, name: str, x: Tensor, rows: Rows, known: Any = None) -> Tensor:
+        """Save the result, which is the array `known` where it has been computed."""
+        if known is None:
+            y: Tensor = getattr(rows.kernels, name)(x, rows.axis, rows.where)
+        else:
+            y = torch.from_numpy(known)
         ctx.save_for_backward(y)
-        ctx.vjp, ctx.axis, ctx.kernels = f"{name}_vjp", axis, kernels
+        ctx.name, ctx.rows = name, rows
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """Multiply with the Jacobian."""
-        (y,) = ctx.saved_tensors
+        (y,), vjp, rows = ctx.saved_tensors, f"{ctx.name}_vjp", ctx.rows
         if _is_plain(y, g):
-            dx = getattr(ctx.kernels, ctx.vjp)(y, g, ctx.axis)
+            dx = getattr(rows.kernels, vjp)(y, g, rows.axis)
         else:
-            dx = getattr(_generic, ctx.vjp)(y, g, axis=ctx.axis, xp=LIBRARY.xp)
-        return None, dx, None, None, None
+            dx = getattr(_generic, vjp)(y, g, axis=rows.axis, xp=LIBRARY.xp)
+        return None, dx, None, None
 
 
 class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
-    """The logarithm of a sum, with the dimensions kept."""
+    """The logarithm of a sum."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: Axis, where: Tensor | None, kernels: Kernels) -> Tensor:
+    def forward(ctx: Any, x: Tensor, rows: Rows, known: Any = None) -> Tensor:
         """Save the input: exp(x - result) would lose digits where both are large."""
-        y = kernels.logsumexp(x, axis, where)
-        ctx.save_for_backward(x, y, where)
-        ctx.axis, ctx.kernels = axis, kernels
+        if known is None:
+            y = rows.kernels.logsumexp(x, rows.axis, rows.where)
+            y = y if rows.keepdims else y.squeeze(rows.axis)
+        else:
+            y = torch.from_numpy(known)
+        ctx.save_for_backward(x, y, rows.where)
+        ctx.rows = rows
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """g softmax(x); 0 for a row of -inf."""
-        x, y, where = ctx.saved_tensors
-        if _is_plain(x, y, g):
-            dx = ctx.kernels.logsumexp_vjp(x, y, g, ctx.axis, where)
+        (x, y, where), rows = ctx.saved_tensors, ctx.rows
+        if not rows.keepdims:
+            for axis in as_tuple(rows.axis):
+                y, g = y.unsqueeze(axis), g.unsqueeze(axis)
+        if _is_plain(x, g):
+            dx = rows.kernels.logsumexp_vjp(x, y, g, rows.axis, where)
         else:
             empty = y == -torch.inf
             p = _generic.softmax(
-                torch.where(empty, 0.0, x), axis=ctx.axis, where=where, xp=LIBRARY.xp
+                torch.where(empty, 0.0, x), axis=rows.axis, where=where, xp=LIBRARY.xp
             )
             dx = torch.where(empty, 0.0, p * g)
-        return dx, None, None, None
+        return dx, None, None
 
 
 class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own class is not typed
@@ -125,31 +161,39 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        labels: Tensor,
-        axis: Axis,
-        terms: Terms,
-        kernels: Kernels,
-        known: Tensor | None,
+        ctx: Any, x: Tensor, labels: Tensor, rows: Rows, terms: Terms, known: Any = None
     ) -> Tensor:
-        """Save nothing that is as large as the logits but the logits. `known` is the loss."""
-        loss = kernels.cross_entropy(x, labels, axis, terms) if known is None else known
+        """Save nothing that is as large as the logits but the logits.
+
+        `known` are the loss as an array and, of few logits, the gradient of its sum; or None.
+        """
+        ctx.kept = {}
+        if known is None:
+            loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
+        else:
+            loss = torch.from_numpy(known[0])
+            ctx.kept["slope"] = known[1]
         ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
-        ctx.axis, ctx.kernels = axis, kernels
-        ctx.terms = terms._replace(where=None, class_weights=None)
+        ctx.rows, ctx.terms = rows, terms._replace(where=None, class_weights=None)
         return loss
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """g d loss / d x."""
         x, labels, where, class_weights = ctx.saved_tensors
-        terms = ctx.terms._replace(where=where, class_weights=class_weights)
-        if _is_plain(x, labels, g):
-            dx = ctx.kernels.cross_entropy_vjp(x, labels, g, ctx.axis, terms)
+        rows, terms = ctx.rows, ctx.terms
+        if where is not None or class_weights is not None:
+            terms = terms._replace(where=where, class_weights=class_weights)
+        slope = ctx.kept.pop("slope", None)  # given away: who gets a gradient may write to it
+        if not _is_plain(x, g):
+            dx = _again(x, labels, g, rows.axis, terms)
+        elif slope is not None and any(g.stride()):  # a factor for each row
+            dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
+        elif slope is not None and g.ndim == 0 and g.item() == 1:
+            dx = torch.from_numpy(slope)
         else:
-            dx = _again(x, labels, g, ctx.axis, terms)
-        return dx, None, None, None, None, None
+            dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms)
+        return dx, None, None, None, None
 
 
 def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:

@@ -5,48 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from math import isfinite
+from struct import Struct
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from softaxis._axes import Axis, reduced_shape
+from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numba_small, numba
-from softaxis._backends._torch_autograd import (
-    PLAIN,
-    CrossEntropy,
-    Kernels,
-    Logsumexp,
-    Normalizer,
-    Terms,
-    is_recorded,
-    is_transformed,
-)
-from softaxis._backends._torch_rows import FEW
-from softaxis._backends.torch import KERNELS as NATIVE
+from softaxis._backends._numba_small import HELD
+from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
+from softaxis._backends._torch_kernels import KERNELS as NATIVE
+from softaxis._backends._torch_ready import PAYS, READY
 from softaxis._threads import at_most
 
-PAYS = 1 << 17
-"""Elements from which on kernels are compiled that are not on disk: that takes some seconds."""
-_FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-_SHORT = 1 << 12
-"""The longest row that the functions for small arrays take."""
+_ALONE = 1 << 15
+"""Elements of a tensor that is computed by one thread anyhow."""
+_FEW = 1 << 13
+"""Elements up to which to call an operator of PyTorch takes longer than what it does."""
 
 
 def is_memory(*tensors: Tensor | None) -> bool:
-    """Return whether tensors are numbers in the memory of the CPU, and nobody watches the call."""
+    """Return whether tensors are nothing but numbers in the memory of the CPU."""
     for x in tensors:
         if x is not None and not (
             type(x) in PLAIN and x.is_cpu and x.layout is torch.strided and not x.is_neg()
         ):
             return False
-    return not is_watched()
-
-
-def is_watched() -> bool:
-    """Return whether a mode of PyTorch or its tracer wants to see every operator."""
-    return bool(torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state())
+    return True
 
 
 def unusual(labels: Tensor, terms: Terms) -> str:
@@ -61,27 +48,6 @@ def unusual(labels: Tensor, terms: Terms) -> str:
     if terms.label_smoothing and not (terms.where is None and terms.class_weights is None):
         return "takes `label_smoothing` without `where` and `class_weights`"
     return ""
-
-
-class _Ready(dict[torch.dtype, bool]):
-    """Whether an entry is compiled, on disk or in memory, by dtype."""
-
-    def __init__(self, entry: str) -> None:
-        self.entry = entry
-
-    def __missing__(self, dtype: torch.dtype) -> bool:
-        from softaxis._backends._numba._machine import KNOWS_ARRAYS, is_compiled
-
-        known = KNOWS_ARRAYS and dtype in (torch.float32, torch.float64)
-        found = self[dtype] = known and is_compiled(self.entry, str(dtype).removeprefix("torch."))
-        return found
-
-
-_SMALL = {
-    name: _Ready(f"{name}_small")
-    for name in ("softmax", "log_softmax", "logsumexp", "cross_entropy", "cross_entropy_and_grad")
-}
-_VJPS = {name: _Ready(name) for name in ("softmax_vjp", "log_softmax_vjp")}
 
 
 @cache
@@ -101,46 +67,84 @@ def has_float16() -> bool:
 
 def softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """exp(z) / sum(exp(z))."""
-    return _run(numba.softmax, x, axis=axis, where=_mask(where))
+    if where is None or x.numel() <= _FEW:
+        return _run(numba.softmax, x, axis=axis, where=_mask(where))
+    y = _run(numba.softmax, _hiding(x, where), axis=axis)
+    return _settled(y, axis, where, 0.0)
 
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
-    if _is_for_native("softmax_vjp", p, axis):
+    if _is_for_native("softmax", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
-    return _run(numba.softmax_vjp, p, g, axis=axis)
+    dx = _of_small_rows("softmax_vjp", p, g, axis)
+    return _run(numba.softmax_vjp, p, g, axis=axis) if dx is None else dx
 
 
-def _is_for_native(entry: str, x: Tensor, axis: Any) -> bool:
+def _is_for_native(name: str, x: Tensor, axis: Any) -> bool:
     """Return whether a gradient is not worth compiling a kernel."""
-    return isinstance(axis, int) and x.numel() < PAYS and not _VJPS[entry][x.dtype]
+    return isinstance(axis, int) and x.numel() < PAYS and not READY[name][x.dtype]
 
 
 def log_softmax(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """z - log(sum(exp(z)))."""
-    return _run(numba.log_softmax, x, axis=axis, where=_mask(where))
+    if where is None or x.numel() <= _FEW:
+        return _run(numba.log_softmax, x, axis=axis, where=_mask(where))
+    y = _run(numba.log_softmax, _hiding(x, where), axis=axis)
+    return _settled(y, axis, where, -torch.inf)
 
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
-    if _is_for_native("log_softmax_vjp", logp, axis):
+    if _is_for_native("log_softmax", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
-    return _run(numba.log_softmax_vjp, logp, g, axis=axis)
+    dx = _of_small_rows("log_softmax_vjp", logp, g, axis)
+    return _run(numba.log_softmax_vjp, logp, g, axis=axis) if dx is None else dx
 
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """m + log(sum(exp(x - m))), with the dimensions kept."""
+    if where is not None and x.numel() > _FEW:
+        x, where = _hiding(x, where), None
     y = _run(numba.logsumexp, x, axis=axis, where=_mask(where))
     return y.reshape(reduced_shape(tuple(x.shape), axis, keepdims=True))
 
 
+def _hiding(x: Tensor, where: Tensor) -> Tensor:
+    """Return x with -inf for what the mask leaves out.
+
+    The kernels take a mask, too, but copy each row for it, which takes longer from about `_FEW`
+    elements on.
+    """
+    return torch.where(where, x.detach(), -torch.inf)
+
+
+def _settled(y: Tensor, axis: Axis, where: Tensor, fill: float) -> Tensor:
+    """Fill what the mask leaves out of rows that are NaN, as those are that it leaves out entirely.
+
+    Elsewhere that has come out of the kernel.
+    """
+    axes = as_tuple(axis)
+    if y[tuple(0 if i in axes else slice(None) for i in range(y.ndim))].isnan().any():
+        words = y.view(_WORDS[y.dtype])  # several times as fast as masked_fill_
+        seen = where.to(words.dtype)
+        words.bitwise_and_(-seen)
+        if fill:
+            bits = torch.tensor(fill, dtype=y.dtype).view(words.dtype)
+            words.bitwise_or_((1 - seen) * bits)
+    return y
+
+
+_WORDS = {torch.float16: torch.int16, torch.float32: torch.int32, torch.float64: torch.int64}
+
+
 def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: Any, where: Tensor | None) -> Tensor:
     """g softmax(x); 0 for a row of -inf."""
-    if isinstance(axis, int) and x.numel() < PAYS and not _SMALL["softmax"][x.dtype]:
+    if _is_for_native("logsumexp", x, axis):
         return NATIVE.logsumexp_vjp(x, y, g, axis, where)
-    p = softmax(x, axis, where).mul_(g)
+    dx = softmax(x, axis, where).mul_(g)
     empty = y == -torch.inf
-    return p.masked_fill_(empty, 0.0) if empty.any() else p
+    return dx.masked_fill_(empty, 0.0) if empty.any() else dx
 
 
 def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor:
@@ -148,30 +152,38 @@ def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor
     return _run(numba.cross_entropy, x, labels, axis=axis, **_keywords(terms))
 
 
+def cross_entropy_and_grad(
+    x: Tensor, labels: Tensor, axis: Axis, terms: Terms
+) -> tuple[Tensor, Tensor]:
+    """The loss, and the gradient of its sum."""
+    with at_most(torch.get_num_threads()):
+        loss, slope = numba.cross_entropy_and_grad(
+            _array(x), labels.numpy(), axis=axis, **_keywords(terms)
+        )
+    return _tensor(loss), _tensor(slope)
+
+
 def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
     """g d loss / d x: a factor of all rows is the kernel's, one for each is multiplied with."""
-    if (
-        x.numel() < PAYS
-        and terms[:2] == (None, None)
-        and terms.label_smoothing == terms.z_loss == 0
-    ):
-        return _small_gradient(x, labels, g, axis, terms)
     one = not any(g.stride())  # a number, or one that autograd has expanded
-    scale = float(g.flatten()[0]) if one else 1.0
-    kernel = partial(_engine().cross_entropy, gradient=True, scale=scale)
-    dx = _run(lambda *a: kernel(*a, axis, **_keywords(terms))[1], x, labels)
+    scale = (g if g.ndim == 0 else g.flatten()[0]).item() if one else 1.0
+    dx = None
+    if x.numel() < PAYS and terms.where is terms.class_weights is None and terms.z_loss == 0:
+        if not READY["cross_entropy"][x.dtype]:
+            return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
+        if scale == 1 and axis == x.ndim - 1 and terms.label_smoothing == 0:
+            dx = _small_gradient(x, labels, terms)
+    if dx is None:
+        kernel = partial(_engine().cross_entropy, gradient=True, scale=scale)
+        dx = _run(lambda *a: kernel(*a, axis, **_keywords(terms))[1], x, labels)
     return dx if one else dx.mul_(g.unsqueeze(axis))
 
 
-def _small_gradient(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
-    found: Any = NotImplemented
-    if axis == x.ndim - 1 and _SMALL["cross_entropy_and_grad"][x.dtype]:
-        found = _numba_small.cross_entropy_and_grad_of_rows(
-            _array(x), labels.numpy(), -1, terms.ignore_index, terms.reduction
-        )
-    if found is NotImplemented:
-        return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
-    return _tensor(found[1]).mul_(g.unsqueeze(-1) if terms.reduction == "none" else g)
+def _small_gradient(x: Tensor, labels: Tensor, terms: Terms) -> Tensor | None:
+    found = _numba_small.cross_entropy_and_grad_of_rows(
+        _array(x), labels.numpy(), -1, terms.ignore_index, terms.reduction
+    )
+    return None if found is NotImplemented else torch.from_numpy(found[1])
 
 
 KERNELS = Kernels(
@@ -186,92 +198,54 @@ KERNELS = Kernels(
 )
 
 
-def softmax_of_short_rows(x: Tensor, axis: Any) -> Any:
-    """Normalise short rows by the native operator, which is right there, and the fastest."""
-    if not x.requires_grad and _is_plain(x, axis) and 0 < x.shape[-1] < FEW and x.dtype in _FLOATS:
-        return torch.softmax(x, -1, dtype=x.dtype)  # autocast would choose another one
-    return NotImplemented
+_PLACES = Struct("=6q").pack
+_rows: dict[tuple[str, torch.dtype, torch.Size], tuple[Any, bytes, int] | None] = {}
+_SHAPES = 256
+"""So many are remembered, for a program has few."""
 
 
-def _shortcut(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what computes rows of a small tensor, recorded or not, if nobody else looks on."""
-    ready = _SMALL[name]
-    compute: Callable[..., Any] = getattr(_numba_small, f"{name}_of_rows")
-
-    def of_rows(x: Tensor, axis: Any) -> Any:
-        if not _is_plain(x, axis) or not ready[x.dtype]:
-            return NotImplemented
-        if x.requires_grad:
-            if torch.is_grad_enabled() and _is_small(x):
-                return step(x, x.ndim - 1, None, KERNELS)
-            return NotImplemented
-        try:
-            y = compute(x.numpy(), -1)
-        except (RuntimeError, TypeError):  # not in the memory of the CPU
-            return NotImplemented
-        return y if y is NotImplemented else _tensor(y)
-
-    return of_rows
+def _of_small_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
+    """Start a kernel on rows side by side, with the job that `launch` would make."""
+    if axis != y.ndim - 1 or not (y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype):
+        return None
+    key = name, y.dtype, y.shape
+    if key not in _rows:
+        if len(_rows) >= _SHAPES:
+            _rows.clear()
+        _rows[key] = _job(*key)
+    known = _rows[key]
+    if known is None:
+        return None
+    kernel, common, units = known
+    dx = torch.empty_like(y)
+    places = _PLACES(y.data_ptr(), g.data_ptr(), dx.data_ptr(), 0, 0, 0)
+    kernel(places + common, 0, units, 0, 0, 0)
+    return dx
 
 
-softmax_of_rows = _shortcut("softmax", partial(Normalizer.apply, "softmax"))
-log_softmax_of_rows = _shortcut("log_softmax", partial(Normalizer.apply, "log_softmax"))
+def _job(name: str, dtype: torch.dtype, shape: torch.Size) -> tuple[Any, bytes, int] | None:
+    from softaxis._backends._numba._launch import _planned
+    from softaxis._backends._numba._layout import COMMON, EXTRA_SIZE
+    from softaxis._backends._numba._machine import code
 
-
-def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
-    """Reduce a small tensor."""
-    y = _logsumexp_of_rows(x, axis)
-    return y.squeeze(-1) if x.requires_grad and y is not NotImplemented else y
-
-
-_logsumexp_of_rows = _shortcut("logsumexp", Logsumexp.apply)
-
-
-def cross_entropy_of_rows(
-    logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
-) -> Any:
-    """Return the losses of a small tensor with integer labels; wrong ones are left to others."""
-    if (
-        not _is_plain(logits, axis)
-        or not _SMALL["cross_entropy"][logits.dtype]
-        or type(labels) is not Tensor
-    ):
-        return NotImplemented
-    try:
-        a, y = _array(logits), labels.numpy()
-    except (RuntimeError, TypeError):
-        return NotImplemented
-    found = _numba_small.cross_entropy_of_rows(a, y, -1, ignore_index, reduction)
-    if found is NotImplemented:
-        return NotImplemented
-    loss = _tensor(found)
-    if not is_recorded(logits):
-        return loss
-    terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
-    return CrossEntropy.apply(logits, labels, logits.ndim - 1, terms, KERNELS, loss)
-
-
-def _is_small(x: Tensor) -> bool:
-    """Return whether the functions for small arrays take a tensor."""
-    few = 0 < x.numel() < PAYS and x.shape[-1] <= _SHORT
-    return few and bool(x.is_cpu and x.is_contiguous())
-
-
-def _is_plain(x: Tensor, axis: Any) -> bool:
-    """Return whether rows lie along the last axis, and nobody replaces or watches them."""
-    return (
-        type(axis) is int
-        and (axis == -1 or axis == x.ndim - 1)
-        and x.ndim > 0
-        and not is_transformed()
-        and not is_watched()
-    )
+    a = np.empty(shape, str(dtype).removeprefix("torch."))
+    strides = (a.strides, a.strides, a.strides, None)
+    plan = _planned((a.dtype.char, a.shape, (a.ndim - 1,), strides, (None, None)))
+    if a.size > _ALONE or plan.copied or plan.notes:
+        return None
+    job = COMMON.pack(*[0] * 6, *plan[1:8], 0.0, False, plan.keep)
+    kernels = code(name, a.dtype.name)
+    job += bytes(EXTRA_SIZE) + plan.table
+    return (kernels.held if a.size <= HELD else kernels.free), job[6 * 8 :], plan.units
 
 
 def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Tensor:
     """Call a function of arrays, with as many threads as PyTorch may use."""
+    arrays = [_array(x) for x in tensors]
+    if arrays[0].size <= _ALONE:
+        return _tensor(function(*arrays, **keywords))
     with at_most(torch.get_num_threads()):
-        return _tensor(function(*map(_array, tensors), **keywords))
+        return _tensor(function(*arrays, **keywords))
 
 
 def _array(x: Tensor) -> Any:

@@ -96,16 +96,24 @@ def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing:
 
     It has the dtype of computation.
     """
+    if _is_one_block(x):
+        return _losses(x, labels, axis, ignored, smoothing)
     y = torch.empty(labels.shape, dtype=working(x), device=x.device)
     for part, rows in _blocks(x, axis):
-        index, wrong, left_out = _index(labels[rows], x.shape[axis], ignored)
-        z, m, _, rest = _parts(_last(x[part], axis))
-        loss = _level(m, rest) - _expected(z, index, smoothing)
-        loss = torch.where(m == -_INF, _INF, loss).masked_fill_(wrong, _NAN)
-        if left_out is not None:
-            loss.masked_fill_(left_out, 0.0)
-        y[rows] = loss.squeeze(-1)
+        y[rows] = _losses(x[part], labels[rows], axis, ignored, smoothing)
     return y
+
+
+def _losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing: float) -> Tensor:
+    index, wrong, left_out = _index(labels, x.shape[axis], ignored)
+    z, m, _, rest = _parts(_last(x, axis))
+    loss = _level(m, rest) - _expected(z, index, smoothing)
+    loss = torch.where(m == -_INF, _INF, loss)
+    if wrong is not None:
+        loss.masked_fill_(wrong, _NAN)
+    if left_out is not None:
+        loss.masked_fill_(left_out, 0.0)
+    return loss.squeeze(-1)
 
 
 def _expected(z: Tensor, index: Tensor, smoothing: float) -> Tensor:
@@ -124,19 +132,29 @@ def losses_vjp(
 
     1 - p_y is summed from the other classes where p_y is the largest.
     """
+    if _is_one_block(x):
+        return _losses_vjp(x, labels, g, axis, ignored, smoothing).to(x.dtype)
     dx = torch.empty_like(x)
-    spread = smoothing / x.shape[axis]
     for part, rows in _blocks(x, axis):
-        index, wrong, left_out = _index(labels[rows], x.shape[axis], ignored)
-        z, m, first, rest = _parts(_last(x[part], axis))
-        s = 1 + rest + (m - m)
-        others = torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s
-        scale = g[rows].unsqueeze(-1).to(z.dtype).masked_fill(wrong, _NAN)
-        slope = z.exp_().mul_(scale / s).scatter_(-1, index, (smoothing - others) * scale)
-        if smoothing:
-            slope -= spread * scale
-        dx[part] = _back(slope if left_out is None else slope.masked_fill_(left_out, 0.0), axis)
+        dx[part] = _losses_vjp(x[part], labels[rows], g[rows], axis, ignored, smoothing)
     return dx
+
+
+def _losses_vjp(
+    x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | None, smoothing: float
+) -> Tensor:
+    spread = smoothing / x.shape[axis]
+    index, wrong, left_out = _index(labels, x.shape[axis], ignored)
+    z, m, first, rest = _parts(_last(x, axis))
+    s = 1 + rest + (m - m)
+    others = torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s
+    scale = g.unsqueeze(-1).to(z.dtype)
+    if wrong is not None:
+        scale = scale.masked_fill(wrong, _NAN)
+    slope = z.exp_().mul_(scale / s).scatter_(-1, index, (smoothing - others) * scale)
+    if smoothing:
+        slope -= spread * scale
+    return _back(slope if left_out is None else slope.masked_fill_(left_out, 0.0), axis)
 
 
 def total(a: Tensor) -> Tensor:
@@ -177,11 +195,12 @@ def _sum(a: Tensor) -> Tensor:
     return s if whole == n else s + a[..., whole:].sum(-1, keepdim=True)
 
 
+def _is_one_block(x: Tensor) -> bool:
+    return bool(x.ndim == 1 or x.numel() <= _BLOCK)
+
+
 def _blocks(x: Tensor, axis: int) -> Iterator[tuple[Slices, Slices]]:
     """Cut x, and what has no `axis`, along another dimension into parts of about `_BLOCK`."""
-    if x.ndim == 1 or x.numel() <= _BLOCK:
-        yield (), ()
-        return
     along = 0 if axis else 1
     step = max(1, _BLOCK * x.shape[along] // x.numel())
     for start in range(0, x.shape[along], step):
@@ -191,9 +210,14 @@ def _blocks(x: Tensor, axis: int) -> Iterator[tuple[Slices, Slices]]:
 
 def _index(
     labels: Tensor, classes: int, ignored: int | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return labels as indices, where they name no class, and where they are to be ignored."""
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return labels as indices, where they name no class, and where they are to be ignored.
+
+    On the CPU those that name none have been refused.
+    """
     index = labels.to(torch.int64).unsqueeze(-1)
     left_out = None if ignored is None else index == ignored
+    if labels.is_cpu:
+        return index if left_out is None else index.masked_fill(left_out, 0), None, left_out
     wrong = (index < 0) | (index >= classes)
     return index.masked_fill(wrong, 0), wrong, left_out

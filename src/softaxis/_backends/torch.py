@@ -18,18 +18,19 @@ from torch import Tensor
 from softaxis import _generic
 from softaxis._axes import Axis
 from softaxis._backends import _torch_rows as rows
+from softaxis._backends import _torch_shortcuts as shortcuts
 from softaxis._backends._torch_autograd import (
     PLAIN,
     CrossEntropy,
-    Kernels,
     Logsumexp,
     Normalizer,
+    Rows,
     Terms,
     is_in_transform,
     is_recorded,
     is_transformed,
 )
-from softaxis._dtypes import as_integral
+from softaxis._backends._torch_kernels import KERNELS, divisor, ignored_among
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
@@ -48,7 +49,9 @@ def _is_one(axis: Axis, x: Tensor, dtype: torch.dtype | None = None) -> TypeGuar
     return True
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.softmax_of_rows
+)
 def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -57,14 +60,16 @@ def softmax(
         return NotImplemented
     recorded = is_recorded(x)
     if recorded and _is_for_kernels(x):
-        return Normalizer.apply("softmax", x, axis, where, KERNELS)
+        return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
     compiled = torch.compiler.is_compiling() and not (recorded or is_in_transform())
     if compiled or _is_for_kernels(x):
         return rows.softmax(x, axis, where)
     return _generic.softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.log_softmax_of_rows
+)
 def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -74,11 +79,13 @@ def log_softmax(
     if not _is_for_kernels(x):
         return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, axis, where, KERNELS)
+        return Normalizer.apply("log_softmax", x, Rows(KERNELS, axis, where))
     return rows.log_softmax(x, axis, where)
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.logsumexp_of_rows
+)
 def logsumexp(
     x: Tensor,
     /,
@@ -94,13 +101,14 @@ def logsumexp(
     if not _is_for_kernels(x):
         return _generic.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp)
     if is_recorded(x):
-        y = Logsumexp.apply(x, axis, where, KERNELS)
-    else:
-        y = rows.logsumexp(x, axis, where)
+        return Logsumexp.apply(x, Rows(KERNELS, axis, where, keepdims))
+    y = rows.logsumexp(x, axis, where)
     return y if keepdims else y.squeeze(axis)
 
 
-@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.cross_entropy_of_rows
+)
 def cross_entropy(
     logits: Tensor,
     labels: Tensor,
@@ -122,8 +130,8 @@ def cross_entropy(
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
     if _is_simple(terms) and _is_for_kernels(logits):
         if is_recorded(logits):
-            return CrossEntropy.apply(logits, labels, axis, terms, KERNELS, None)
-        return _cross_entropy(logits, labels, axis, terms)
+            return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
+        return KERNELS.cross_entropy(logits, labels, axis, terms)
     if type(logits) not in PLAIN and _is_simple(terms) and not label_smoothing:
         return _gathered(logits, labels, axis, terms)
     return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
@@ -153,14 +161,14 @@ def cross_entropy_and_grad(
         return _generic.cross_entropy_and_grad(
             logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
         )
-    loss = _cross_entropy(logits, labels, axis, terms)
+    loss = KERNELS.cross_entropy(logits, labels, axis, terms)
     one = torch.ones((), dtype=rows.working(logits), device=logits.device)
-    return loss, _cross_entropy_vjp(logits, labels, one, axis, terms)
+    return loss, KERNELS.cross_entropy_vjp(logits, labels, one, axis, terms)
 
 
 def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     """-log p of the right class, without a tensor that is not made from the two: for DTensor."""
-    ignored = _ignored(labels, terms)
+    ignored = ignored_among(labels, terms)
     index = labels.to(torch.int64).unsqueeze(axis)
     if ignored is not None:  # what an ignored row holds reaches neither loss nor derivative
         x = torch.where(index == ignored, 0.0, x)
@@ -175,7 +183,7 @@ def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     if terms.reduction != "none":
         loss = loss.sum()
     if terms.reduction == "mean":
-        loss = loss / _divisor(labels, ignored)
+        loss = loss / divisor(labels, ignored)
     return loss.to(x.dtype)
 
 
@@ -189,47 +197,3 @@ def _is_for_kernels(x: Tensor) -> bool:
     (torch.compile warns of a deprecation of its own whenever it meets a step of autograd.)
     """
     return type(x) in PLAIN and not is_transformed()
-
-
-def _cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
-    ignored = _ignored(labels, terms)
-    loss = rows.losses(x, labels, axis, ignored, terms.label_smoothing)
-    if terms.reduction != "none":
-        loss = rows.total(loss)
-    if terms.reduction == "mean":
-        loss = loss / _divisor(labels, ignored)
-    return loss.to(x.dtype)
-
-
-def _cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Terms) -> Tensor:
-    ignored = _ignored(labels, terms)
-    g = g.to(rows.working(x))
-    if terms.reduction == "mean":
-        g = g / _divisor(labels, ignored)
-    return rows.losses_vjp(x, labels, g.expand(labels.shape), axis, ignored, terms.label_smoothing)
-
-
-def _ignored(labels: Tensor, terms: Terms) -> int | None:
-    """Return the label to ignore as it is among int64; None where there is none."""
-    if terms.ignore_index is None:
-        return None
-    return as_integral(terms.ignore_index, labels.dtype, labels, LIBRARY.xp)
-
-
-def _divisor(labels: Tensor, ignored: int | None) -> Any:
-    """The number of rows that count; 1 for none at all."""
-    if ignored is None:
-        return max(labels.numel(), 1)
-    return (labels.to(torch.int64) != ignored).sum().clamp(min=1)
-
-
-KERNELS = Kernels(
-    rows.softmax,
-    rows.softmax_vjp,
-    rows.log_softmax,
-    rows.log_softmax_vjp,
-    rows.logsumexp,
-    rows.logsumexp_vjp,
-    _cross_entropy,
-    _cross_entropy_vjp,
-)

@@ -19,21 +19,32 @@ from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
+    Rows,
     Terms,
     is_recorded,
     is_transformed,
+    is_watched,
 )
+from softaxis._backends._torch_numba import KERNELS
+from softaxis._backends._torch_ready import PAYS, READY
+from softaxis._backends._torch_small import COMPILING, WHERE_READY
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
 backend = Backend("torch_numba", types=PLAIN)
 
-_RECORD: dict[str, Any] = {
-    "dtypes": ("float16", "float32", "float64"),
-    "devices": ("cpu",),
-    "differentiable": True,
-    "min_size": kernels.PAYS,
-}
+
+def _record(name: str) -> dict[str, Any]:
+    return {
+        "dtypes": ("float16", "float32", "float64"),
+        "devices": ("cpu",),
+        "differentiable": True,
+        "min_size": PAYS,
+        "notes": "fewer where kernels are compiled already",
+        "ready": READY[name].takes,
+        "shortcut": COMPILING[name],
+        "selective": WHERE_READY[name],
+    }
 
 
 def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | None) -> str:
@@ -42,16 +53,14 @@ def _why_not(x: Tensor, axis: Axis, dtype: torch.dtype | None, where: Tensor | N
         return "takes one or more axes of a tensor that is not empty"
     if dtype is not None and dtype is not x.dtype:
         return "takes no other `dtype` than that of the tensor"
-    if not kernels.is_memory(x, where):
+    if not kernels.is_memory(x, where) or is_watched():
         return "takes plain tensors that nothing watches"
     if x.dtype is torch.float16 and not kernels.has_float16():
         return "takes float16 on processors that convert it"
     return ""
 
 
-@backend.implements(
-    **_RECORD, shortcut=kernels.softmax_of_rows, selective=kernels.softmax_of_short_rows
-)
+@backend.implements(**_record("softmax"))
 def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -62,11 +71,11 @@ def softmax(
     if why:
         return declined(why)
     if is_recorded(x):
-        return Normalizer.apply("softmax", x, axis, where, kernels.KERNELS)
+        return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
     return kernels.softmax(x, axis, where)
 
 
-@backend.implements(**_RECORD, shortcut=kernels.log_softmax_of_rows)
+@backend.implements(**_record("log_softmax"))
 def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
@@ -77,11 +86,11 @@ def log_softmax(
     if why:
         return declined(why)
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, axis, where, kernels.KERNELS)
+        return Normalizer.apply("log_softmax", x, Rows(KERNELS, axis, where))
     return kernels.log_softmax(x, axis, where)
 
 
-@backend.implements(**_RECORD, shortcut=kernels.logsumexp_of_rows)
+@backend.implements(**_record("logsumexp"))
 def logsumexp(
     x: Tensor,
     /,
@@ -100,13 +109,12 @@ def logsumexp(
     if why:
         return declined(why)
     if is_recorded(x):
-        y = Logsumexp.apply(x, axis, where, kernels.KERNELS)
-    else:
-        y = kernels.logsumexp(x, axis, where)
+        return Logsumexp.apply(x, Rows(KERNELS, axis, where, keepdims))
+    y = kernels.logsumexp(x, axis, where)
     return y if keepdims else y.squeeze(axis)
 
 
-@backend.implements(**_RECORD, shortcut=kernels.cross_entropy_of_rows)
+@backend.implements(**_record("cross_entropy"))
 def cross_entropy(
     logits: Tensor,
     labels: Tensor,
@@ -128,5 +136,31 @@ def cross_entropy(
     if why:
         return declined(why)
     if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, axis, terms, kernels.KERNELS, None)
+        return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
     return kernels.cross_entropy(logits, labels, axis, terms)
+
+
+@backend.implements(**_record("cross_entropy_and_grad"))
+def cross_entropy_and_grad(
+    logits: Tensor,
+    labels: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: str = "none",
+) -> Any:
+    """The same, and its gradient, which autograd sees every step of."""
+    terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if is_transformed() or is_recorded(logits):
+        return _generic.cross_entropy_and_grad(
+            logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
+        )
+    why = kernels.unusual(labels, terms) or _why_not(logits, axis, None, where)
+    if why:
+        return declined(why)
+    return kernels.cross_entropy_and_grad(logits, labels, axis, terms)

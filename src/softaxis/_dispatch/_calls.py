@@ -55,7 +55,7 @@ def candidate(
         missing = tuple((k, v) for k, v in keywords.items() if k not in takes)
         if missing:
             function = _without(function, missing)
-    return gate(capability, library), function
+    return gate(capability, library, implementation.ready), function
 
 
 def _without(function: Call, missing: tuple[tuple[str, Any], ...]) -> Call:

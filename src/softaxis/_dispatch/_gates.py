@@ -18,12 +18,16 @@ Call: TypeAlias = Callable[..., Any]
 Gate: TypeAlias = Callable[[Any], bool]
 
 
-def gate(capability: Capability, library: Library) -> Gate | None:
-    """Return what looks at the first array and admits it; None where any array is admitted."""
+def gate(capability: Capability, library: Library, ready: Gate | None = None) -> Gate | None:
+    """Return what looks at the first array and admits it; None where any array is admitted.
+
+    Where `ready` says so, the minimum size does not count.
+    """
     checks: list[Gate] = []
     if capability.min_size:  # first: most arrays are small, and those can least afford a look
         of_numpy = library.name == "numpy"
-        checks.append((_numpy_size_gate if of_numpy else _size_gate)(capability.min_size))
+        large = (_numpy_size_gate if of_numpy else _size_gate)(capability.min_size)
+        checks.append(large if ready is None else _either(large, ready))
     if capability.dtypes is not None:
         checks.append(_dtype_gate(capability.dtypes))
     kinds = capability.devices
@@ -34,6 +38,10 @@ def gate(capability: Capability, library: Library) -> Gate | None:
 
 def _both(first: Gate, second: Gate) -> Gate:
     return lambda x: first(x) and second(x)
+
+
+def _either(first: Gate, second: Gate) -> Gate:
+    return lambda x: first(x) or second(x)
 
 
 def _dtype_gate(names: tuple[str, ...]) -> Gate:

@@ -125,6 +125,7 @@ def _terms(
     r = rows(masked(x, where, xp), axis, None, xp)
     log_sum = r.log_sum(xp)
     loss = total(xp.where(v == 0, 0.0, v * _distance(r, log_sum, v, xp)), axis, xp)
+    loss = loss + _without_derivative(r, where, axis, xp)
     lse = xp.where(r.m == -_INF, -_INF, shift_of(r.m, xp) + log_sum)
     if z_loss:
         loss = loss + z_loss * lse * lse
@@ -135,6 +136,15 @@ def _terms(
     if counted is not None:
         loss, weight = (xp.where(counted, a, 0.0) for a in (loss, weight))
     return _Terms(r, v, loss, lse, counted, valid, weight, final)
+
+
+def _without_derivative(r: Rows, where: Array | None, axis: Axis, xp: Namespace) -> Array:
+    """0, whose derivative is NaN in a row that is all -inf, as p is; 0 in one masked entirely."""
+    empty = r.empty()
+    if where is not None:
+        seen = xp.broadcast_to(where, r.z.shape)
+        empty = empty & xp.any(seen, axis=as_tuple(axis), keepdims=True)
+    return xp.where(empty, xp.sqrt(r.k + r.rest), 0.0)
 
 
 def _distance(r: Rows, log_sum: Array, v: Array, xp: Namespace) -> Array:

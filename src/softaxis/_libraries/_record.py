@@ -36,6 +36,8 @@ class Library(NamedTuple):
     xp: Namespace
     readable: Callable[[Array], bool] = never
     """Values can be read without tracing, computing or waiting for a device."""
+    in_memory: Callable[[Array], Array] = _itself
+    """A readable array as one whose operators are cheap; RuntimeError where that cannot be."""
     tracing: Callable[[Array], bool] = never
     """The array stands for values that a compiler will see later."""
     differentiating: Callable[[Array], bool] = never

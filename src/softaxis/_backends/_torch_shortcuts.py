@@ -1,0 +1,105 @@
+"""Plain rows of tensors: shortcuts of the backend `torch`, past the validation of arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from softaxis._backends._torch_autograd import (
+    CrossEntropy,
+    Logsumexp,
+    Normalizer,
+    Rows,
+    Terms,
+    is_recorded,
+    is_watched,
+)
+from softaxis._backends._torch_kernels import KERNELS
+from softaxis._backends._torch_rows import FEW
+from softaxis._libraries._torch import LIBRARY
+
+_FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
+_SIGNED = frozenset((torch.int64, torch.int32, torch.int16, torch.int8))
+_REDUCTIONS = ("none", "sum", "mean")
+
+
+def _is_for_others(x: Tensor, axis: Any) -> bool:
+    """Return whether rows do not lie along the last axis, or somebody is to see every operator."""
+    return (
+        type(axis) is not int
+        or (axis != -1 and axis != x.ndim - 1)
+        or x.dtype not in _FLOATS
+        or x.ndim == 0
+        or 0 in x.shape
+        or is_watched()
+    )
+
+
+def softmax_of_rows(x: Tensor, axis: Any) -> Any:
+    """Normalise rows; short ones by the native operator, which is right there, and the fastest."""
+    if _is_for_others(x, axis):
+        return NotImplemented
+    if is_recorded(x):
+        return Normalizer.apply("softmax", x, Rows(KERNELS, x.ndim - 1))
+    if x.shape[-1] < FEW:
+        return torch.softmax(x, -1, dtype=x.dtype)  # autocast would choose another one
+    return KERNELS.softmax(x, x.ndim - 1, None)
+
+
+def log_softmax_of_rows(x: Tensor, axis: Any) -> Any:
+    """Normalise rows."""
+    if _is_for_others(x, axis):
+        return NotImplemented
+    if is_recorded(x):
+        return Normalizer.apply("log_softmax", x, Rows(KERNELS, x.ndim - 1))
+    return KERNELS.log_softmax(x, x.ndim - 1, None)
+
+
+def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
+    """Reduce rows."""
+    if _is_for_others(x, axis):
+        return NotImplemented
+    if is_recorded(x):
+        return Logsumexp.apply(x, Rows(KERNELS, x.ndim - 1))
+    return KERNELS.logsumexp(x, x.ndim - 1, None).squeeze(-1)
+
+
+def cross_entropy_of_rows(
+    logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
+) -> Any:
+    """Return losses, where every label on the CPU names a class."""
+    if (
+        type(labels) is not Tensor
+        or labels.dtype not in _SIGNED
+        or not labels.is_cpu
+        or labels.shape != logits.shape[:-1]
+        or not (ignore_index is None or type(ignore_index) is int)
+        or reduction not in _REDUCTIONS
+        or _is_for_others(logits, axis)
+    ):
+        return NotImplemented
+    if not _name_classes(labels, logits.shape[-1]):
+        return NotImplemented
+    terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
+    if is_recorded(logits):
+        return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms)
+    return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
+
+
+def _name_classes(labels: Tensor, count: int) -> bool:
+    try:
+        numbers = LIBRARY.in_memory(labels)
+    except RuntimeError:  # NumPy is not there
+        return False
+    return bool(numbers.min() >= 0 and numbers.max() < count)
+
+
+SHORTCUTS: dict[str, Callable[..., Any]] = {
+    "softmax": softmax_of_rows,
+    "log_softmax": log_softmax_of_rows,
+    "logsumexp": logsumexp_of_rows,
+    "cross_entropy": cross_entropy_of_rows,
+}
