@@ -16,6 +16,8 @@ from __future__ import annotations
 from math import exp, inf, nan
 from typing import Any, NamedTuple
 
+from numba.extending import overload
+
 from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._exp import exp_scaled, unscaled
 from softaxis._backends._numba._layout import SLOTS
@@ -24,6 +26,7 @@ from softaxis._backends._numba._memory import (
     filled,
     pointer,
     read,
+    read_half_index,
     read_index,
     scratch_pointer,
     width,
@@ -58,6 +61,10 @@ class Terms(NamedTuple):
     """The label that does not count."""
     scale: Any
     """What the gradient is multiplied by."""
+    label: Any
+    """An integer of the kind that labels are."""
+    held: Any
+    """A number of the kind that losses are written as."""
 
 
 class Row(NamedTuple):
@@ -70,10 +77,22 @@ class Row(NamedTuple):
     z_sum: Any
 
 
+def read_label(p, like):
+    """Return the integer at an address, of as many bits as `like`."""
+    raise NotImplementedError
+
+
+@overload(read_label)
+def _read_label(p, like):
+    if like.bitwidth == 64:
+        return lambda p, like: read_index(p)
+    return lambda p, like: read_half_index(p)
+
+
 @inlined
 def _label(p, terms, n):
     """Return the label of a row; -1 where it names no class and is not the one to ignore."""
-    y = read_index(p)
+    y = read_label(p, terms.label)
     return y if y == terms.ignored or 0 <= y < n else -1
 
 
@@ -128,7 +147,7 @@ def _loss(row, terms, y, n):
 
 
 @inlined
-def _gradient(row, terms, y, a, c, n, first, classes, past):
+def gradient(row, terms, y, a, c, n, first, classes, past):
     """Write the gradient of a chunk of a row."""
     if y == terms.ignored or y < 0:
         same = filled(c, 0.0 if y == terms.ignored else nan)
@@ -177,7 +196,8 @@ def _smoothed(a, c, n, m, s, mass, b, others, scale):
 
 
 @inlined
-def _short(a, n, p, q, terms):
+def row_of(a, n, p, terms):
+    """Return what is known of a row of one chunk, and its label."""
     y = _label(p, terms, n)
     m = row_max(a, n)
     k, rest = sums(a, a, n, shift_of(m), None, False)
@@ -186,26 +206,31 @@ def _short(a, n, p, q, terms):
     x = nan  # of a label that names no class
     if y >= 0:
         x = float(read(a, y))
-    row = Row(m, k, rest, x, z_sum)
+    return Row(m, k, rest, x, z_sum), y
+
+
+@inlined
+def _write_loss(row, y, n, q, terms):
     loss = 0.0 if y == terms.ignored else _loss(row, terms, y, n)
-    write(pointer(q, 0.0), 0, loss)
-    return row, y
+    write(pointer(q, terms.held), 0, loss)
 
 
 @separate
 def loss_short(a, b, s, c, n, p, q, terms, past):
-    _short(a, n, p, q, terms)
+    row, y = row_of(a, n, p, terms)
+    _write_loss(row, y, n, q, terms)
 
 
 @separate
 def gradient_short(a, b, s, c, n, p, q, terms, past):
-    row, y = _short(a, n, p, q, terms)
-    _gradient(row, terms, y, a, c, n, ZERO, n, past)
+    row, y = row_of(a, n, p, terms)
+    _write_loss(row, y, n, q, terms)
+    gradient(row, terms, y, a, c, n, ZERO, n, past)
 
 
 @separate
 def reduce(a, b, c, n, first, p, terms, row, chunk, keep):
-    y = read_index(p)
+    y = read_label(p, terms.label)
     m = row_max(a, n)
     k, rest = sums(a, a, n, shift_of(m), None, False)
     z_sum = _sum_of_differences(a, n, shift_of(m)) if terms.smoothing != 0.0 else 0.0
@@ -218,8 +243,9 @@ def reduce(a, b, c, n, first, p, terms, row, chunk, keep):
         write(row, 3, float(read(a, y - first)))
 
 
-@separate
-def merge(row, chunk, chunks, n, p, q, like, terms):
+@inlined
+def note_row(row, chunk, chunks, n):
+    """Note what is known of a row from what is known of its chunks."""
     m, k, rest = joined(chunk, chunks, None)
     m = shift_of(m)
     z_sum = 0.0
@@ -230,10 +256,13 @@ def merge(row, chunk, chunks, n, p, q, like, terms):
     write(row, 1, k)
     write(row, 2, rest)
     write(row, 4, z_sum)
-    y = _label(p, terms, n)
-    loss = 0.0 if y == terms.ignored else _loss(_known(row), terms, y, n)
-    write(pointer(q, 0.0), 0, loss)
     write(row, 5, float(n))
+
+
+@separate
+def merge(row, chunk, chunks, n, p, q, like, terms):
+    note_row(row, chunk, chunks, n)
+    _write_loss(_known(row), _label(p, terms, n), n, q, terms)
 
 
 @inlined
@@ -245,4 +274,4 @@ def _known(row):
 def gradient_finish(a, b, c, n, first, p, terms, row, chunk, keep, past):
     classes = int(read(row, 5))
     y = _label(p, terms, classes)
-    _gradient(_known(row), terms, y, a, c, n, first, classes, past)
+    gradient(_known(row), terms, y, a, c, n, first, classes, past)

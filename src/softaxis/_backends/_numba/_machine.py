@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging  # noqa: F401 - see `_loading`
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import RLock
 from typing import Any, NamedTuple
 
@@ -68,17 +68,48 @@ def _label(name: str, dtype: str, variant: str) -> str:
 
 
 def _load(name: str, dtype: str, variant: str) -> Code:
-    label = _label(name, dtype, variant)
-    symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
-    machine = kept(f"{label}.o")
-    if machine is None:
+    def compiled() -> bytes:
         from softaxis._backends._numba._compile import compiled
 
-        machine = compiled(name, dtype, variant, symbols)
+        return compiled(name, dtype, variant, symbols)
+
+    label = _label(name, dtype, variant)
+    symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
+    return Code(*(_function(label, a) for a in _addresses(label, symbols, compiled)))
+
+
+_handlers: dict[tuple[str, str], int] = {}
+
+
+def handler(name: str, dtype: str) -> int:
+    """Return the address of the function by which XLA calls a kernel."""
+
+    def compiled() -> bytes:
+        from softaxis._backends._numba._xla_entries import compiled
+
+        return compiled(name, dtype, symbol)
+
+    label = _label("xla", name, dtype)
+    symbol = f"softaxis.{label}"
+    with _loading:
+        found = _handlers.get((name, dtype))
+        if found is None:
+            (found,) = _addresses(label, (symbol,), compiled)
+            _handlers[name, dtype] = found
+    return found
+
+
+def _addresses(
+    label: str, symbols: tuple[str, ...], compiled: Callable[[], bytes]
+) -> Iterator[int]:
+    """Return where functions are, from what was kept under a label or else just compiled."""
+    machine = kept(f"{label}.o")
+    if machine is None:
+        machine = compiled()
         compiled_now.append(label)
         keep(f"{label}.o", machine)
     engine = _engine(machine)
-    return Code(*(_function(label, engine.get_function_address(s)) for s in symbols))
+    return (engine.get_function_address(symbol) for symbol in symbols)
 
 
 _API = (
