@@ -45,6 +45,10 @@ JOB = PLACES + 6
 IGNORED = -2
 """What a handler is given for a label that does not count; -1 stands for a wrong one."""
 
+FOUR = 4
+"""Numbers that are known of a row when one goes back: the value, or g in its place, the maximum,
+how often it is there, and the sum over the others."""
+
 NO_LABEL = -(2**63)
 """What is ignored where nothing is; only itself would be taken for it."""
 

@@ -90,10 +90,25 @@ def _read_label(p, like):
 
 
 @inlined
-def _label(p, terms, n):
+def label_of(p, terms, n):
     """Return the label of a row; -1 where it names no class and is not the one to ignore."""
     y = read_label(p, terms.label)
     return y if y == terms.ignored or 0 <= y < n else -1
+
+
+@inlined
+def scaled(terms, scale):
+    """Return the same terms, but for the scale."""
+    return Terms(
+        terms.like,
+        terms.weights,
+        terms.smoothing,
+        terms.z_loss,
+        terms.ignored,
+        scale,
+        terms.label,
+        terms.held,
+    )
 
 
 @inlined
@@ -198,7 +213,7 @@ def _smoothed(a, c, n, m, s, mass, b, others, scale):
 @inlined
 def row_of(a, n, p, terms):
     """Return what is known of a row of one chunk, and its label."""
-    y = _label(p, terms, n)
+    y = label_of(p, terms, n)
     m = row_max(a, n)
     k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(shift_of(m))
@@ -210,7 +225,8 @@ def row_of(a, n, p, terms):
 
 
 @inlined
-def _write_loss(row, y, n, q, terms):
+def write_loss(row, y, n, q, terms):
+    """Write the loss of a row."""
     loss = 0.0 if y == terms.ignored else _loss(row, terms, y, n)
     write(pointer(q, terms.held), 0, loss)
 
@@ -218,13 +234,13 @@ def _write_loss(row, y, n, q, terms):
 @separate
 def loss_short(a, b, s, c, n, p, q, terms, past):
     row, y = row_of(a, n, p, terms)
-    _write_loss(row, y, n, q, terms)
+    write_loss(row, y, n, q, terms)
 
 
 @separate
 def gradient_short(a, b, s, c, n, p, q, terms, past):
     row, y = row_of(a, n, p, terms)
-    _write_loss(row, y, n, q, terms)
+    write_loss(row, y, n, q, terms)
     gradient(row, terms, y, a, c, n, ZERO, n, past)
 
 
@@ -243,9 +259,8 @@ def reduce(a, b, c, n, first, p, terms, row, chunk, keep):
         write(row, 3, float(read(a, y - first)))
 
 
-@inlined
-def note_row(row, chunk, chunks, n):
-    """Note what is known of a row from what is known of its chunks."""
+@separate
+def merge(row, chunk, chunks, n, p, q, like, terms):
     m, k, rest = joined(chunk, chunks, None)
     m = shift_of(m)
     z_sum = 0.0
@@ -257,12 +272,7 @@ def note_row(row, chunk, chunks, n):
     write(row, 2, rest)
     write(row, 4, z_sum)
     write(row, 5, float(n))
-
-
-@separate
-def merge(row, chunk, chunks, n, p, q, like, terms):
-    note_row(row, chunk, chunks, n)
-    _write_loss(_known(row), _label(p, terms, n), n, q, terms)
+    write_loss(_known(row), label_of(p, terms, n), n, q, terms)
 
 
 @inlined
@@ -273,5 +283,5 @@ def _known(row):
 @separate
 def gradient_finish(a, b, c, n, first, p, terms, row, chunk, keep, past):
     classes = int(read(row, 5))
-    y = _label(p, terms, classes)
+    y = label_of(p, terms, classes)
     gradient(_known(row), terms, y, a, c, n, first, classes, past)

@@ -7,23 +7,25 @@ cross_entropy:         dx = g (p - [c is the right class])
 
 from __future__ import annotations
 
-from math import inf, isnan, nan
+from math import isnan, nan
 
 from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _losses as losses
-from softaxis._backends._numba import _normalizers as normalizers
+from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba._copies import ZERO
-from softaxis._backends._numba._layout import SLOTS
+from softaxis._backends._numba._exp import unscaled
 from softaxis._backends._numba._memory import filled, pointer, read, width, write
+from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
-    exps,
+    exps_times,
+    exps_times_twice,
     get,
     inlined,
     put,
     row_max,
-    scale_twice,
     separate,
     shift_of,
+    sums,
 )
 from softaxis._backends._numba._vectors import equal, select
 
@@ -89,54 +91,135 @@ def log_softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
         gradients.log_softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past)
 
 
+# Of logsumexp and cross_entropy, forward mode's value comes with what is known of each row, in
+# four numbers of its dtype; to go back, it is given in their order, g in place of the value.
+_VALUE, _M, _K, _REST = range(4)
+_FITS = 1e-18
+"""Above such a quotient of g and the sum, a product with the scale of `_exp` is a normal number."""
+
+
+@inlined
+def _note(q, like, m, k, rest):
+    numbers = pointer(q, like)
+    write(numbers, _M, m)
+    write(numbers, _K, k)
+    write(numbers, _REST, rest)
+
+
+@separate
+def logsumexp_noted_short(a, b, s, c, n, p, q, extra, past):
+    reductions.short(a, b, s, c, n, p, q, extra, past)
+    m = shift_of(row_max(a, n))
+    k, rest = sums(a, a, n, m, None, False)
+    _note(q, extra[0], float(m), k, rest)
+
+
+@separate
+def logsumexp_noted_merge(row, chunk, chunks, n, p, q, like, extra):
+    reductions.merge(row, chunk, chunks, n, p, q, like, extra)
+    m, k, rest = joined(chunk, chunks, None)
+    _note(q, extra[0], shift_of(m), k, rest)
+
+
+@separate
+def cross_entropy_noted_short(a, b, s, c, n, p, q, terms, past):
+    row, y = losses.row_of(a, n, p, terms)
+    losses.write_loss(row, y, n, q, terms)
+    _note(q, terms.held, row.m, row.k, row.rest)
+
+
+@separate
+def cross_entropy_noted_merge(row, chunk, chunks, n, p, q, like, terms):
+    losses.merge(row, chunk, chunks, n, p, q, like, terms)
+    _note(q, terms.held, read(row, 0), read(row, 1), read(row, 2))
+
+
+@separate
+def nothing_of(a, b, c, n, first, p, extra, row, chunk, keep):
+    """Note nothing of a chunk of which all is known."""
+
+
+@separate
+def known_merge(row, chunk, chunks, n, p, q, like, terms):
+    """Note of a row what is known, and how long it is."""
+    known = pointer(q, terms.held)
+    for i in range(4):
+        write(row, i, float(read(known, i)))
+    write(row, 5, float(n))
+
+
+@separate
+def nothing_merge(row, chunk, chunks, n, p, q, like, extra):
+    """Note nothing of a row of which all is known."""
+
+
+@inlined
+def _logsumexp_out(a, c, n, p, like):
+    known = pointer(p, like)
+    g, m = float(read(known, _VALUE)), float(read(known, _M))
+    s = float(read(known, _K)) + float(read(known, _REST))
+    if s == 0.0:  # of a row of nothing but -inf
+        _put_zeros(c, n)
+    elif abs(g) > _FITS * s:
+        exps_times(a, c, n, m, None, g / s * unscaled(a), False)
+    else:
+        exps_times_twice(a, c, n, m, None, unscaled(a) / s, g)
+
+
 @separate
 def logsumexp_short(a, b, s, c, n, p, q, like, past):
-    m = shift_of(float(row_max(a, n)))
-    total = exps(a, s, n, m, None)
-    if total == 0.0:
-        _put_zeros(c, n)
-    else:
-        scale_twice(s, c, n, 1.0 / total, read(pointer(p, like), 0))
-
-
-@separate
-def logsumexp_reduce(a, b, c, n, first, p, like, row, chunk, keep):
-    normalizers.softmax_reduce(a, b, c, n, first, p, None, row, chunk, keep)
-
-
-@separate
-def logsumexp_merge(row, chunk, chunks, n, p, q, like, extra):
-    normalizers.softmax_merge(row, chunk, chunks, n, p, q, like, None)
+    _logsumexp_out(a, c, n, p, like)
 
 
 @separate
 def logsumexp_finish(a, b, c, n, first, p, like, row, chunk, keep, past):
-    if read(row, 0) == -inf and read(row, 1) == 0.0:
-        _put_zeros(c, n)
+    _logsumexp_out(a, c, n, p, like)
+
+
+@inlined
+def _cross_entropy_out(a, c, n, first, classes, p, terms, g, m, k, rest):
+    """The gradient of a chunk, which begins with class `first`."""
+    y = losses.label_of(p, terms, classes)
+    x = float(read(a, y - first)) if first <= y < first + n else 0.0
+    row = losses.Row(m, k, rest, x, 0.0)
+    if abs(g) > _FITS * (k + rest):
+        losses.gradient(row, losses.scaled(terms, g), y, a, c, n, first, classes, False)
     else:
-        normalizers.softmax_finish(a, b, c, n, first, p, None, row, chunk, keep, False)
-        _times(c, n, read(pointer(p, like), 0))
+        losses.gradient(row, losses.scaled(terms, 1.0), y, a, c, n, first, classes, False)
+        if y != terms.ignored:
+            _times(c, n, g)
 
 
 @separate
 def cross_entropy_short(a, b, s, c, n, p, q, terms, past):
-    row, y = losses.row_of(a, n, p, terms)
-    losses.gradient(row, terms, y, a, c, n, ZERO, n, past)
-    if y != terms.ignored:
-        _times(c, n, read(pointer(q, terms.held), 0))
-
-
-@separate
-def cross_entropy_merge(row, chunk, chunks, n, p, q, like, terms):
-    """Note the factor beside every chunk, where nothing else is ever written."""
-    losses.note_row(row, chunk, chunks, n)
-    g = read(pointer(q, terms.held), 0)
-    for i in range(chunks):
-        write(chunk, i * SLOTS + 5, g)
+    known = pointer(q, terms.held)
+    _cross_entropy_out(
+        a,
+        c,
+        n,
+        ZERO,
+        n,
+        p,
+        terms,
+        float(read(known, _VALUE)),
+        float(read(known, _M)),
+        float(read(known, _K)),
+        float(read(known, _REST)),
+    )
 
 
 @separate
 def cross_entropy_finish(a, b, c, n, first, p, terms, row, chunk, keep, past):
-    losses.gradient_finish(a, b, c, n, first, p, terms, row, chunk, keep, past)
-    if losses.read_label(p, terms.label) != terms.ignored:
-        _times(c, n, read(chunk, 5))
+    _cross_entropy_out(
+        a,
+        c,
+        n,
+        first,
+        int(read(row, 5)),
+        p,
+        terms,
+        read(row, _VALUE),
+        read(row, _M),
+        read(row, _K),
+        read(row, _REST),
+    )

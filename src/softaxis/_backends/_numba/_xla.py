@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from softaxis._backends._numba._geometry import Strides
 from softaxis._backends._numba._launch import job_of, planned, room_of
-from softaxis._backends._numba._layout import GRAIN
+from softaxis._backends._numba._layout import FOUR, GRAIN
 
 _PLACES = "abc_pq"
 """Where a job finds addresses: of arrays, of a mask, which is never there, and of rows."""
@@ -28,18 +28,19 @@ def call(
     """Return the call of a kernel for rows along `axis` of arrays of `shape`, C-contiguous.
 
     `operands` and `result` say by letters where each of them belongs: a, b and c have that shape,
-    p and q that without `axis`.
+    p and q that without `axis`, P and Q four numbers for each place of that.
     """
     rows = shape[:axis] + shape[axis + 1 :]
-    items = {"a": dtype, "b": dtype, "c": dtype, "p": dtype, "q": dtype}
-    if name.startswith("cross_entropy"):
-        items["p"] = "int32"
     letters = operands + result
 
     def strides(letter: str) -> Strides:
+        if letter.upper() in letters:
+            return _strides((*rows, FOUR), np.dtype(dtype).itemsize)[:-1]
         if letter not in letters:
             return None
-        return _strides(shape if letter in "abc" else rows, np.dtype(items[letter]).itemsize)
+        labels = letter == "p" and name.startswith("cross_entropy")
+        item = np.dtype(np.int32 if labels else dtype).itemsize
+        return _strides(shape if letter in "abc" else rows, item)
 
     full = (*map(strides, "abc"), None)
     key = (np.dtype(dtype).char, shape, (axis,), full, (strides("p"), strides("q")))
@@ -53,7 +54,7 @@ def call(
         plan.in_columns if columns else room_of(plan, key[0]),
         plan.notes,
         len(operands),
-        *(letters.find(letter) for letter in _PLACES),
+        *(letters.lower().find(letter) for letter in _PLACES),
     )
     words = np.frombuffer(job.ljust(-(-len(job) // 8) * 8, b"\0"), np.int64)
     kernel = f"{name}_columns" if columns else name

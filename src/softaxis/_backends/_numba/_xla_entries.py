@@ -11,6 +11,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from softaxis._backends._numba import _entries as entries
 from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _losses as losses
+from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba import _slopes as slopes
 from softaxis._backends._numba._compile import lowered
 from softaxis._backends._numba._jobs import job_at
@@ -21,7 +22,7 @@ from softaxis._backends._numba._xla_handler import handler
 
 
 def _walked(
-    short: Any, reduce: Any, merge: Any, finish: Any, again: Any = None, settle: Any = None
+    short: Any, reduce: Any, merge: Any, finish: Any = None, again: Any = None, settle: Any = None
 ) -> Any:
     @inlined
     def kernel(job, start, stop, team, scratch, notes):
@@ -50,16 +51,26 @@ _SLOPES = {
         gradients.log_softmax_merge,
         slopes.log_softmax_finish,
     ),
+    "logsumexp_noted": _walked(
+        slopes.logsumexp_noted_short,
+        reductions.reduce,
+        slopes.logsumexp_noted_merge,
+    ),
     "logsumexp_slope": _walked(
         slopes.logsumexp_short,
-        slopes.logsumexp_reduce,
-        slopes.logsumexp_merge,
+        slopes.nothing_of,
+        slopes.nothing_merge,
         slopes.logsumexp_finish,
+    ),
+    "cross_entropy_noted": _walked(
+        slopes.cross_entropy_noted_short,
+        losses.reduce,
+        slopes.cross_entropy_noted_merge,
     ),
     "cross_entropy_slope": _walked(
         slopes.cross_entropy_short,
-        losses.reduce,
-        slopes.cross_entropy_merge,
+        slopes.nothing_of,
+        slopes.known_merge,
         slopes.cross_entropy_finish,
     ),
 }
