@@ -6,10 +6,12 @@ Elsewhere is on other devices, in a program for several of them, and in one that
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -20,28 +22,28 @@ Steps = Callable[..., Array]
 
 
 def of_steps(name: str, result: str, steps: Steps) -> Primitive:
-    """Return a primitive of rows along `axis`.
+    """Return a primitive of rows along the last axis.
 
     `result` says by a letter what it returns: "c" is an array of the shape of the first operand,
-    "q" one of that without `axis`, "Q" four numbers for each place of that.
+    "q" a number for each row, "Q" four of them.
     """
     primitive = Primitive(f"softaxis_{name}")
     primitive.def_impl(steps)  # which is what `jax.disable_jit` asks for
 
     @primitive.def_abstract_eval
-    def _(x: Any, *_: Any, axis: int) -> Any:
-        rows = x.shape[:axis] + x.shape[axis + 1 :]
+    def _(x: Any, *_: Any) -> Any:
+        rows = x.shape[:-1]
         shape = {"c": x.shape, "q": rows, "Q": (*rows, FOUR)}[result]
         return jax.core.ShapedArray(shape, x.dtype)
 
-    def batch(operands: tuple[Array, ...], dims: tuple[Any, ...], *, axis: int) -> Any:
+    def batch(operands: tuple[Array, ...], dims: tuple[Any, ...]) -> Any:
         pairs = list(zip(operands, dims, strict=True))
         n = next(a.shape[d] for a, d in pairs if d is not None)
         batched = (
             jnp.broadcast_to(a, (n, *a.shape)) if d is None else jnp.moveaxis(a, d, 0)
             for a, d in pairs
         )
-        return primitive.bind(*batched, axis=axis + 1), 0
+        return primitive.bind(*batched), 0
 
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, mlir.lower_fun(steps, multiple_results=False))
@@ -49,21 +51,36 @@ def of_steps(name: str, result: str, steps: Steps) -> Primitive:
 
 
 def of_kernel(name: str, operands: str, result: str, steps: Steps) -> Primitive:
-    """Return a primitive that is a kernel on the CPU; the letters are those of `_numba._xla`."""
+    """Return a primitive that is a kernel on the CPU.
+
+    The letters say where the kernel finds the operands and the result; "P" and "Q" are four
+    numbers for each row.
+    """
     primitive = of_steps(name, result, steps)
     in_steps = mlir.lower_fun(steps, multiple_results=False)
 
-    def lowered(context: Any, *values: Any, axis: int) -> Any:
+    def lowered(context: Any, *values: Any) -> Any:
         if not _is_alone(context.module_context):
-            return in_steps(context, *values, axis=axis)
-        from softaxis._backends._numba._xla import call
-
+            return in_steps(context, *values)
         x = context.avals_in[0]
-        kernel, plan = call(name, x.dtype.name, x.shape, axis, operands, result)
-        return jax.ffi.ffi_lowering(_target(kernel, x.dtype.name))(context, *values, plan=plan)
+        target, plan = _target(name, x.dtype.name), _plan(operands + result, context)
+        return jax.ffi.ffi_lowering(target)(context, *values, plan=plan)
 
     mlir.register_lowering(primitive, lowered, platform="cpu")
     return primitive
+
+
+def _plan(letters: str, context: Any) -> Any:
+    """Return what a handler has to know, as `_layout` says."""
+    avals = (*context.avals_in, *context.avals_out)
+    *rows, n = avals[0].shape
+    steps = {"p": 0, "q": 0}
+    for letter, a in zip(letters, avals, strict=True):
+        if letter in "pqPQ":
+            steps[letter.lower()] = a.dtype.itemsize * (FOUR if letter in "PQ" else 1)
+    places = (letters.lower().find(letter) for letter in "abcpq")
+    head = prod(rows), n, len(context.avals_in)
+    return np.array([*head, *places, *steps.values()], np.int64)
 
 
 def _is_alone(module: Any) -> bool:
@@ -96,14 +113,14 @@ def linear(primitive: Primitive, transposed: Primitive, *rules: Any) -> None:
     `transposed` takes the same others; a rule of None says that nothing depends on one of them.
     """
 
-    def in_direction(t: Array, *operands: Array, axis: int) -> Array:
-        return primitive.bind(*operands[:-1], t, axis=axis)
+    def in_direction(t: Array, *operands: Array) -> Array:
+        return primitive.bind(*operands[:-1], t)
 
-    def transpose(g: Any, *operands: Any, axis: int) -> list[Any]:
+    def transpose(g: Any, *operands: Any) -> list[Any]:
         none: list[Any] = [None] * len(rules)
         if type(g) is ad.Zero:
             return [*none, ad.Zero(operands[-1].aval)]
-        return [*none, transposed.bind(*operands[:-1], g, axis=axis)]
+        return [*none, transposed.bind(*operands[:-1], g)]
 
     ad.defjvp(primitive, *rules, in_direction)
     ad.primitive_transposes[primitive] = transpose

@@ -69,7 +69,7 @@ def _folders() -> Iterator[Path]:
         yield place / f"softaxis-{fingerprint()}"
 
 
-_NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py", "_machine.py", "_xla.py")
+_NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py", "_machine.py")
 
 
 @cache

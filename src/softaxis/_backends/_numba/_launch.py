@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -12,16 +11,7 @@ import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
 from softaxis._backends._numba._geometry import Strides, geometry
-from softaxis._backends._numba._layout import (
-    BESIDE_PLANES,
-    CHUNK,
-    COMMON,
-    EXTRA_SIZE,
-    GRAIN,
-    PARTS,
-    SLOTS,
-    TEAM,
-)
+from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
 from softaxis._backends._numba._machine import Function, address, code
 from softaxis._threads import allowed_threads, share
 
@@ -37,6 +27,10 @@ HAS_FLOAT16 = get_host_cpu_features().get("f16c", platform.machine() not in ("x8
 """Whether the processor converts float16; LLVM would call what numba does not have."""
 _ROW = Struct("=7q")
 """A line of a table of dimensions."""
+_GRAIN = 1 << 15
+"""Numbers that one more thread has to have to pay for the time it takes to wake it."""
+_PARTS = 4
+"""Parts for each thread, where there is enough to do: a thread that is held up gets fewer."""
 _TILE = 1 << 19
 """Bytes that the scratch buffers of a tile may take."""
 _PAST = 1 << 25
@@ -76,22 +70,6 @@ Key = tuple[str, tuple[int, ...], tuple[int, ...], tuple[Strides, ...], tuple[St
 _plans: dict[Key, Plan] = {}
 _PLANS = 256
 """So many are remembered, for a program has few shapes; it makes a small call twice as fast."""
-
-
-def planned(key: Key) -> Plan:
-    """Return what a launch has to know."""
-    return _plans.get(key) or _planned(key)
-
-
-def job_of(plan: Plan, places: Iterable[int], extra: bytes = b"", *, fill: float = 0.0, past: bool = False) -> bytes:
-    """Return the job of a kernel, as `_layout` says."""
-    job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep and not past)
-    return job + extra.ljust(EXTRA_SIZE, b"\0") + plan.table
-
-
-def room_of(plan: Plan, kind: str, past: bool = False) -> int:
-    """Return how many bytes of scratch a thread needs."""
-    return (plan.lines if plan.copied or past else 0) * plan.line * _SIZES[kind]
 
 
 def _planned(key: Key) -> Plan:
@@ -157,23 +135,25 @@ def launch(
     full = (a.strides, *[None if one is None else one.strides for one in (b, c, mask)])
     by_row = (None if p is None else p.strides, None if q is None else q.strides)
     key = (kind, a.shape, axes, full, by_row)
-    plan = planned(key)
+    plan = _plans.get(key) or _planned(key)
     places = [0 if one is None else address(one) for one in (a, b, c, mask, p, q)]
     past = plan.past and not fresh and places[2] % 16 == 0
-    job = job_of(plan, places, extra, fill=fill, past=past)
-    threads = max(1, min(allowed_threads(), a.size // GRAIN))
+    job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep and not past)
+    job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
+    threads = max(1, min(allowed_threads(), a.size // _GRAIN))
     if columns and plan.in_columns:
         kernel, size = code(f"{name}_columns", _NAMES[kind]).free, plan.in_columns
     else:
-        kernel, size = code(name, _NAMES[kind], variant).free, room_of(plan, kind, past)
+        lines = plan.lines if plan.copied or past else 0
+        kernel, size = code(name, _NAMES[kind], variant).free, lines * plan.line * _SIZES[kind]
     room = size, plan.notes
     if threads == 1:
         memory = _Memory(*room)
         kernel(job, 0, plan.units, 0, memory.scratch, memory.notes)
-    elif plan.chunks > 1 and plan.units < PARTS * threads:
+    elif plan.chunks > 1 and plan.units < _PARTS * threads:
         _together(kernel, job, plan.units, threads, room)
     else:
-        parts = threads * (PARTS if a.size >= PARTS * threads * GRAIN else 1)
+        parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
         _apart(kernel, job, _cut(plan.units, parts), threads, room)
 
 

@@ -32,16 +32,10 @@ TABLE = EXTRA + EXTRA_SIZE
 NONE, SUM, MEAN = range(3)
 """Reductions of losses."""
 
-PARTS = 4
-"""Parts for each thread, where there is enough to do: a thread that is held up gets fewer."""
-GRAIN = 1 << 15
-"""Numbers that one more thread has to have to pay for the time it takes to wake it."""
-UNITS, GRAINS, CHUNKS, SCRATCH, NOTES, GIVEN, PLACES = range(7)
-"""What the plan of a handler begins with: how many units there are, and grains, and chunks in a
-row; bytes of scratch, and numbers noted of a unit; how many operands there are, and which operand
-or result each of the six addresses of the job is that of, -1 for none."""
-JOB = PLACES + 6
-"""Where the job begins, without addresses."""
+ROWS, LENGTH, OPERANDS, PLACES, STEPS = 0, 1, 2, 3, 8
+"""The plan that XLA keeps for a handler, of 64-bit integers: how many rows there are, and how long;
+how many operands; of which operand or result the addresses of a, b, c, p and q are, -1 for none;
+and how many bytes are between rows of p and q."""
 IGNORED = -2
 """What a handler is given for a label that does not count; -1 stands for a wrong one."""
 

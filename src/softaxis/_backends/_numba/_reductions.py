@@ -49,8 +49,9 @@ def written(p, q, extra, m, k, rest, spoilt):
     write(pointer(q, extra[0]), 0, y)
 
 
-@separate
-def short(a, b, s, c, n, p, q, extra, past):
+@inlined
+def write_short(a, n, p, q, extra):
+    """Write the value of a row of one chunk; return its maximum and sums."""
     if n <= 4 * width(a):
         m, k, rest = log_four(a, None, n)
     else:
@@ -58,6 +59,12 @@ def short(a, b, s, c, n, p, q, extra, past):
         k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(m)
     written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
+    return m, k, rest
+
+
+@separate
+def short(a, b, s, c, n, p, q, extra, past):
+    write_short(a, n, p, q, extra)
 
 
 @separate

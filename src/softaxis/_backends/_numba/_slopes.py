@@ -108,10 +108,8 @@ def _note(q, like, m, k, rest):
 
 @separate
 def logsumexp_noted_short(a, b, s, c, n, p, q, extra, past):
-    reductions.short(a, b, s, c, n, p, q, extra, past)
-    m = shift_of(row_max(a, n))
-    k, rest = sums(a, a, n, m, None, False)
-    _note(q, extra[0], float(m), k, rest)
+    m, k, rest = reductions.write_short(a, n, p, q, extra)
+    _note(q, extra[0], shift_of(m), k, rest)
 
 
 @separate

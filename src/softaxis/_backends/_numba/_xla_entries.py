@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba.core.compiler_lock import global_compiler_lock
 
-from softaxis._backends._numba import _entries as entries
 from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _losses as losses
+from softaxis._backends._numba import _normalizers as normalizers
 from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba import _slopes as slopes
 from softaxis._backends._numba._compile import lowered
-from softaxis._backends._numba._jobs import job_at
+from softaxis._backends._numba._entries import LIKE
 from softaxis._backends._numba._layout import IGNORED
 from softaxis._backends._numba._rows import inlined
-from softaxis._backends._numba._walk import walk_long, walk_short
+from softaxis._backends._numba._side_by_side import walk_long, walk_short
 from softaxis._backends._numba._xla_handler import handler
 
 
-def _walked(
-    short: Any, reduce: Any, merge: Any, finish: Any = None, again: Any = None, settle: Any = None
-) -> Any:
-    @inlined
-    def kernel(job, start, stop, team, scratch, notes):
-        if job.chunks == 1:
-            walk_short(short, job, start, stop, scratch)
-        else:
-            walk_long(
-                reduce, merge, again, settle, finish, job, start, stop, team, scratch, notes
-            )
+class _Kernel(NamedTuple):
+    """How rows of one chunk are computed, and longer ones."""
 
-    return kernel
+    short: Any
+    reduce: Any
+    merge: Any
+    finish: Any = None
+    again: Any = None
+    settle: Any = None
 
 
-_SLOPES = {
-    "softmax_slope": _walked(
+KERNELS = {
+    "softmax": _Kernel(
+        normalizers.softmax_short,
+        normalizers.softmax_reduce,
+        normalizers.softmax_merge,
+        normalizers.softmax_finish,
+    ),
+    "softmax_slope": _Kernel(
         slopes.softmax_short,
         gradients.softmax_reduce,
         gradients.softmax_merge,
@@ -45,45 +47,41 @@ _SLOPES = {
         gradients.softmax_again,
         gradients.softmax_settle,
     ),
-    "log_softmax_slope": _walked(
+    "log_softmax": _Kernel(
+        normalizers.log_softmax_short,
+        normalizers.reduce_sums,
+        normalizers.merge_sums,
+        normalizers.log_softmax_finish,
+    ),
+    "log_softmax_slope": _Kernel(
         slopes.log_softmax_short,
         gradients.log_softmax_reduce,
         gradients.log_softmax_merge,
         slopes.log_softmax_finish,
     ),
-    "logsumexp_noted": _walked(
+    "logsumexp": _Kernel(
         slopes.logsumexp_noted_short,
         reductions.reduce,
         slopes.logsumexp_noted_merge,
     ),
-    "logsumexp_slope": _walked(
+    "logsumexp_slope": _Kernel(
         slopes.logsumexp_short,
         slopes.nothing_of,
         slopes.nothing_merge,
         slopes.logsumexp_finish,
     ),
-    "cross_entropy_noted": _walked(
+    "cross_entropy": _Kernel(
         slopes.cross_entropy_noted_short,
         losses.reduce,
         slopes.cross_entropy_noted_merge,
     ),
-    "cross_entropy_slope": _walked(
+    "cross_entropy_slope": _Kernel(
         slopes.cross_entropy_short,
         slopes.nothing_of,
         slopes.known_merge,
         slopes.cross_entropy_finish,
     ),
 }
-_NAMES = (
-    "softmax",
-    "softmax_columns",
-    "log_softmax",
-    "log_softmax_columns",
-    "logsumexp",
-    "logsumexp_columns",
-    "cross_entropy",
-)
-KERNELS: dict[str, Any] = {name: entries.KERNELS[name] for name in _NAMES} | _SLOPES
 
 
 def _extra(name: str, like: Any) -> Any:
@@ -92,18 +90,20 @@ def _extra(name: str, like: Any) -> Any:
         return losses.Terms(like, 0, 0.0, 0.0, IGNORED, 1.0, np.int32(0), like)
     if name == "logsumexp_slope":
         return like
-    return (like, 0.0) if name.startswith("logsumexp") else None
+    return (like, 0.0) if name == "logsumexp" else None
 
 
-def _of_job(name: str, dtype: str) -> Any:
-    like = entries.LIKE[dtype]
-    kernel, extra = KERNELS[name], _extra(name, like)
+def _walked(kernel: _Kernel) -> Any:
+    short, reduce, merge, finish, again, settle = kernel
 
     @inlined
-    def of_job(job, start, stop, team, scratch, notes):
-        kernel(job_at(job, like, extra), start, stop, team, scratch, notes)
+    def walked(rows, start, stop, team, notes):
+        if rows.chunks == 1:
+            walk_short(short, rows, start, stop)
+        else:
+            walk_long(reduce, merge, again, settle, finish, rows, start, stop, team, notes)
 
-    return of_job
+    return walked
 
 
 _POINTER = ir.IntType(8).as_pointer()
@@ -113,7 +113,8 @@ _WORD = ir.IntType(64)
 @global_compiler_lock  # type: ignore[untyped-decorator]
 def compiled(name: str, dtype: str, symbol: str) -> bytes:
     """Return the object code of a kernel's handler, which is called `symbol`."""
-    result = lowered(handler(_of_job(name, dtype)), 2)
+    like = LIKE[dtype]
+    result = lowered(handler(_walked(KERNELS[name]), like, _extra(name, like)), 2)
     library = result.library
     module = library.create_ir_module("xla")
     task = ir.Function(module, ir.FunctionType(ir.VoidType(), [_POINTER]), f"{symbol}.task")

@@ -18,19 +18,18 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 from softaxis._backends._numba._layout import (
-    CHUNKS,
-    GIVEN,
-    GRAINS,
-    JOB,
-    NOTES,
-    PARTS,
+    CHUNK,
+    LENGTH,
+    OPERANDS,
     PLACES,
-    SCRATCH,
+    ROWS,
+    SLOTS,
+    STEPS,
     TEAM,
-    UNITS,
 )
 from softaxis._backends._numba._memory import claim, read_half_index, read_index
 from softaxis._backends._numba._rows import inlined, separate
+from softaxis._backends._numba._side_by_side import Rows
 
 _POINTER = ir.IntType(8).as_pointer()
 _WORD = ir.IntType(64)
@@ -97,11 +96,15 @@ _WRITTEN_FOR = 3 << 32
 # and no extension.
 _DESTROY, _SCHEDULE, _COUNT, _CREATE, _SET_AVAILABLE = 64, 136, 144, 152, 160
 
-# The block: counters, each in a cache line of its own, what is told once, and the job.
+# The block: counters, each in a cache line of its own, what is told once, and the addresses.
 _NEXT, _DONE, _DROPPED = 0, 64, 128
-_TELL, _FUTURE_OF, _UNITS, _PARTS, _REFERENCES, _TOGETHER, _ROOM, _NOTES, _SHARED = range(192, 264, 8)
+_TELL, _FUTURE_OF, _COUNT_OF, _PARTS, _REFERENCES, _N, _SHARED, _ADDRESSES = range(192, 256, 8)
 _TEAM = 320
-_JOB = _TEAM + 3 * TEAM
+_SIZE = _TEAM + 3 * TEAM
+_GRAIN = 1 << 15
+"""Numbers that one more thread has to have to pay for the time it takes to wake it."""
+_PARTS_EACH = 4
+"""Parts for each thread, where there is enough to do: a thread that is held up gets fewer."""
 
 
 @inlined
@@ -112,12 +115,6 @@ def _arguments(size, first):
     write_index(args + 8, 0)
     write_index(args + 16, first)
     return args
-
-
-@inlined
-def _room(size):
-    """Return the address of so many bytes and 64 more; 0 for none at all."""
-    return allocate(size + 64) if size > 0 else 0
 
 
 @separate
@@ -137,7 +134,7 @@ def _tell(block):
         release(args)
 
 
-def handler(kernel: Any) -> Callable[[int, int], int]:
+def handler(kernel: Any, like: Any, extra: Any) -> Callable[[int, int], int]:
     """Return the function that XLA calls with a frame and the address of `task`.
 
     A helper calls it with a block and 0.
@@ -145,25 +142,21 @@ def handler(kernel: Any) -> Callable[[int, int], int]:
 
     @separate
     def work(block):
-        job, together = block + _JOB, read_index(block + _TOGETHER) != 0
-        units, parts = read_index(block + _UNITS), read_index(block + _PARTS)
-        mine = notes = 0
+        rows = _rows(block, like, extra)
+        count, parts = read_index(block + _COUNT_OF), read_index(block + _PARTS)
+        shared = read_index(block + _SHARED)
+        notes = 0
         i = claim(block + _NEXT)
-        if i < parts:
-            mine = _room(read_index(block + _ROOM))
-            if not together:
-                notes = _room(8 * read_index(block + _NOTES))
-        scratch = (mine + 63) & -64
+        if i < parts and shared == 0 and rows.chunks > 1:
+            notes = allocate(8 * SLOTS * (rows.chunks + 1))
         while i < parts:
-            if together:
-                shared = read_index(block + _SHARED)
-                kernel(job, 0, units, block + _TEAM, scratch, shared)
+            if shared != 0:
+                kernel(rows, 0, count, block + _TEAM, shared)
             else:
-                kernel(job, i * units // parts, (i + 1) * units // parts, 0, scratch, notes)
+                kernel(rows, i * count // parts, (i + 1) * count // parts, 0, notes)
             if claim(block + _DONE) == parts - 1:
                 _tell(block)
             i = claim(block + _NEXT)
-        release(mine)
         release(notes)
         _drop(block)
 
@@ -175,6 +168,24 @@ def handler(kernel: Any) -> Callable[[int, int], int]:
         return 0
 
     return function.py_func
+
+
+@inlined
+def _rows(block, like, extra):
+    places, n = block + _ADDRESSES, read_index(block + _N)
+    return Rows(
+        like,
+        read_index(places),
+        read_index(places + 8),
+        read_index(places + 16),
+        read_index(places + 24),
+        read_index(places + 32),
+        read_index(places + 40),
+        read_index(places + 48),
+        n,
+        (n + CHUNK - 1) // CHUNK,
+        extra,
+    )
 
 
 @separate
@@ -204,38 +215,35 @@ def _begun(frame, task):
 @separate
 def _written(frame, threads):
     """Write the block; return it and how many threads are worth their while."""
-    attribute = read_index(read_index(frame + _ATTRIBUTES))
-    words, plan = read_index(attribute + 8) - JOB, read_index(attribute + _OF_ARRAY)
-    units, grains = read_index(plan + 8 * UNITS), read_index(plan + 8 * GRAINS)
-    notes = read_index(plan + 8 * NOTES)
+    plan = read_index(read_index(read_index(frame + _ATTRIBUTES)) + _OF_ARRAY)
+    count, n = read_index(plan + 8 * ROWS), read_index(plan + 8 * LENGTH)
+    chunks, grains = (n + CHUNK - 1) // CHUNK, count * n // _GRAIN
     threads = max(1, min(threads, grains))
-    together = threads > 1 and read_index(plan + 8 * CHUNKS) > 1 and units < PARTS * threads
+    together = threads > 1 and chunks > 1 and count < _PARTS_EACH * threads
     parts = threads
     if not together:
-        parts = min(units, threads * (PARTS if grains >= PARTS * threads else 1))
+        parts = min(count, threads * (_PARTS_EACH if grains >= _PARTS_EACH * threads else 1))
         threads = min(threads, parts)
-    block = allocate(_JOB + 8 * words)
-    for i in range(_JOB // 8):
+    block = allocate(_SIZE)
+    for i in range(_SIZE // 8):
         write_index(block + 8 * i, 0)
-    for i in range(words):
-        write_index(block + _JOB + 8 * i, read_index(plan + 8 * (JOB + i)))
-    given = read_index(plan + 8 * GIVEN)
-    for i in range(6):
+    operands = read_index(plan + 8 * OPERANDS)
+    for i in range(5):
         which = read_index(plan + 8 * (PLACES + i))
         if which >= 0:
             table, j = read_index(frame + _ARGUMENTS), which
-            if which >= given:
-                table, j = read_index(frame + _RESULTS), which - given
+            if which >= operands:
+                table, j = read_index(frame + _RESULTS), which - operands
             data = read_index(read_index(table + 8 * j) + _OF_BUFFER)
-            write_index(block + _JOB + 8 * i, data)
-    write_index(block + _UNITS, units)
+            write_index(block + _ADDRESSES + 8 * i, data)
+    for i in range(2):
+        write_index(block + _ADDRESSES + 8 * (5 + i), read_index(plan + 8 * (STEPS + i)))
+    write_index(block + _COUNT_OF, count)
     write_index(block + _PARTS, parts)
     write_index(block + _REFERENCES, 1)
-    write_index(block + _ROOM, read_index(plan + 8 * SCRATCH))
-    write_index(block + _NOTES, notes)
+    write_index(block + _N, n)
     if together:
-        write_index(block + _TOGETHER, 1)
-        write_index(block + _SHARED, allocate(8 * notes * units))
+        write_index(block + _SHARED, allocate(8 * SLOTS * (chunks + 1) * count))
     return block, threads
 
 
