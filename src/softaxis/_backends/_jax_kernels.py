@@ -15,7 +15,7 @@ differentiated again in the other operands, so that any order goes through.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ def log_softmax(x: Array) -> Array:
 
 def logsumexp(x: Array) -> Array:
     """Return m + log(s) of each row."""
-    return _logsumexp.bind(x)[..., 0]
+    return _logsumexp_of(_sums.bind(x), x)
 
 
 def cross_entropy(x: Array, codes: Array) -> Array:
@@ -49,13 +49,13 @@ def cross_entropy(x: Array, codes: Array) -> Array:
 
     Labels are integers of 32 bits.
     """
-    return _loss.bind(x, codes)[..., 0]
+    return _loss_of(_loss_sums.bind(x, codes), codes, x)
 
 
 def loss_and_slope(x: Array, codes: Array, g: Array) -> tuple[Array, Array]:
     """Return the same, and the gradient times g."""
-    known = _loss.bind(x, codes)
-    return known[..., 0], _loss_slope.bind(x, codes, known, g)
+    known = _loss_sums.bind(x, codes)
+    return _loss_of(known, codes, x), _loss_slope.bind(x, codes, known, g)
 
 
 def _by_row(q: Array) -> Array:
@@ -142,15 +142,51 @@ linear(_log_tangent, _log_slope, _log_tangent_by_y)
 # logsumexp
 
 
-def _logsumexp_steps(x: Array) -> Array:
-    return _noted(_jax_rows.logsumexp(x, x.ndim - 1), x)
+class _Known(NamedTuple):
+    """What is known of each row, as the kernels note it."""
+
+    logit: Array
+    """That of the right class, or 0."""
+    shift: Array
+    k: Array
+    """How often the maximum is there; 0 for a row of nothing but -inf."""
+    rest: Array
+    """The sum of exp(x - shift) over the others; inf beside +inf, NaN beside NaN."""
+
+    @property
+    def log(self) -> Array:
+        """L, and 0 for a row of nothing but -inf."""
+        s = self.k + self.rest
+        return jnp.log1p(jnp.where(s < 2, self.rest, s - 1))  # -1 + 1 where both are 0
 
 
-def _noted(value: Array, x: Array) -> Array:
-    """Return a value with what is known of its row, as the kernels write it."""
+def _known(noted: Array) -> _Known:
+    return _Known(*(noted[..., i] for i in range(FOUR)))
+
+
+def _noted(x: Array, logit: Array) -> Array:
+    """Note it."""
     r = _jax_rows.sums(x, x.ndim - 1)
-    count = jnp.sum(r.e == 1, -1, keepdims=True, dtype=x.dtype)
-    return jnp.concatenate([value, r.shift, count, jnp.broadcast_to(r.rest, count.shape)], -1)
+    k = jnp.sum(r.e == 1, -1, keepdims=True, dtype=x.dtype)
+    rest = jnp.where(jnp.isfinite(r.s), r.rest, r.s)
+    return jnp.concatenate([jnp.broadcast_to(logit, k.shape), r.shift, k, rest], -1)
+
+
+def _sums_steps(x: Array) -> Array:
+    return _noted(x, jnp.zeros((), x.dtype))
+
+
+@jax.custom_jvp
+def _logsumexp_of(noted: Array, _: Array) -> Array:
+    """m + L, of what is noted of the rows of the second argument, on which alone it depends."""
+    r = _known(noted)
+    return jnp.where(r.k + r.rest == 0, -jnp.inf, r.shift + r.log)
+
+
+@_logsumexp_of.defjvp
+def _logsumexp_of_jvp(primals: Any, tangents: Any) -> Any:
+    noted, x = primals
+    return _logsumexp_of(noted, x), _logsumexp_tangent.bind(x, noted, tangents[1])
 
 
 def _probabilities(x: Array) -> Array:
@@ -159,22 +195,17 @@ def _probabilities(x: Array) -> Array:
     return jnp.where(dead, 0, softmax(x))
 
 
-def _scaled_steps(x: Array, known: Array) -> Array:
-    return _jax_rows.probabilities(x, x.ndim - 1)[0] * _by_row(known[..., 0])
+def _scaled_steps(x: Array, noted: Array) -> Array:
+    return _jax_rows.probabilities(x, x.ndim - 1)[0] * _by_row(noted[..., 0])
 
 
-def _of_value(change: Array) -> Array:
-    """Return the tangent of what is known of a row: who uses the rest knows what it depends on."""
-    return jnp.pad(change[..., None], [(0, 0)] * change.ndim + [(0, FOUR - 1)])
-
-
-def _with(known: Array, g: Array) -> Array:
+def _with(noted: Array, g: Array) -> Array:
     """Return what is known of a row, with g in place of the value."""
-    return jnp.concatenate([g[..., None], known[..., 1:]], -1)
+    return jnp.concatenate([g[..., None], noted[..., 1:]], -1)
 
 
-def _logsumexp_slope_steps(x: Array, known: Array, g: Array) -> Array:
-    return _scaled.bind(x, _with(known, g))
+def _logsumexp_slope_steps(x: Array, noted: Array, g: Array) -> Array:
+    return _scaled.bind(x, _with(noted, g))
 
 
 def _logsumexp_tangent_steps(x: Array, _: Array, t: Array) -> Array:
@@ -189,11 +220,11 @@ def _logsumexp_tangent_by_x(dx: Array, x: Array, _: Array, t: Array) -> Array:
     return jnp.sum(_slope(_probabilities(x), dx) * t, -1)
 
 
-_logsumexp = of_kernel("logsumexp", "a", "Q", _logsumexp_steps)
+_sums = of_kernel("logsumexp", "a", "Q", _sums_steps)
 _scaled = of_kernel("logsumexp_slope", "aP", "c", _scaled_steps)
 _logsumexp_slope = of_steps("logsumexp_vjp", "c", _logsumexp_slope_steps)
 _logsumexp_tangent = of_steps("logsumexp_tangent", "q", _logsumexp_tangent_steps)
-ad.defjvp2(_logsumexp, lambda t, known, x: _of_value(_logsumexp_tangent.bind(x, known, t)))
+ad.defjvp(_sums, None)
 linear(_logsumexp_slope, _logsumexp_tangent, _logsumexp_slope_by_x, None)
 linear(_logsumexp_tangent, _logsumexp_slope, _logsumexp_tangent_by_x, None)
 
@@ -207,10 +238,24 @@ def _of_codes(codes: Array) -> tuple[Array, Array, Array]:
     return jnp.maximum(index, 0), index != IGNORED, (index < 0) & (index != IGNORED)
 
 
-def _loss_steps(x: Array, codes: Array) -> Array:
+def _loss_sums_steps(x: Array, codes: Array) -> Array:
     at, counted, wrong = _of_codes(codes)
-    loss = _jax_losses.cross_entropy(x, at, counted, x.ndim - 1)
-    return _noted(jnp.where(wrong, jnp.nan, loss), x)
+    logit = jnp.where(counted, _jax_losses.of_label(x, at, x.ndim - 1), 0)
+    return _noted(x, jnp.where(wrong, jnp.nan, logit))
+
+
+@jax.custom_jvp
+def _loss_of(noted: Array, codes: Array, _: Array) -> Array:
+    """(m - x_y) + L."""
+    r = _known(noted)
+    loss = (r.shift - r.logit) + jnp.where(r.rest == jnp.inf, jnp.nan, r.log)
+    return jnp.where(codes == IGNORED, 0, loss)
+
+
+@_loss_of.defjvp
+def _loss_of_jvp(primals: Any, tangents: Any) -> Any:
+    noted, codes, x = primals
+    return _loss_of(*primals), _loss_tangent.bind(x, codes, noted, tangents[2])
 
 
 def _residual(x: Array, codes: Array) -> Array:
@@ -222,12 +267,12 @@ def _counted(codes: Array, a: Array) -> Array:
     return jnp.where(_by_row(codes) == IGNORED, 0, a)
 
 
-def _scaled_residual_steps(x: Array, codes: Array, known: Array) -> Array:
-    return _counted(codes, _residual(x, codes) * _by_row(known[..., 0]))
+def _scaled_residual_steps(x: Array, codes: Array, noted: Array) -> Array:
+    return _counted(codes, _residual(x, codes) * _by_row(noted[..., 0]))
 
 
-def _loss_slope_steps(x: Array, codes: Array, known: Array, g: Array) -> Array:
-    return _scaled_residual.bind(x, codes, _with(known, g))
+def _loss_slope_steps(x: Array, codes: Array, noted: Array, g: Array) -> Array:
+    return _scaled_residual.bind(x, codes, _with(noted, g))
 
 
 def _loss_tangent_steps(x: Array, codes: Array, _: Array, t: Array) -> Array:
@@ -242,12 +287,10 @@ def _loss_tangent_by_x(dx: Array, x: Array, codes: Array, _: Array, t: Array) ->
     return jnp.sum(_counted(codes, _slope(softmax(x), dx) * t), -1)
 
 
-_loss = of_kernel("cross_entropy", "ap", "Q", _loss_steps)
+_loss_sums = of_kernel("cross_entropy", "ap", "Q", _loss_sums_steps)
 _scaled_residual = of_kernel("cross_entropy_slope", "apQ", "c", _scaled_residual_steps)
 _loss_slope = of_steps("cross_entropy_vjp", "c", _loss_slope_steps)
 _loss_tangent = of_steps("cross_entropy_tangent", "q", _loss_tangent_steps)
-ad.defjvp2(
-    _loss, lambda t, known, x, codes: _of_value(_loss_tangent.bind(x, codes, known, t)), None
-)
+ad.defjvp(_loss_sums, None, None)
 linear(_loss_slope, _loss_tangent, _loss_slope_by_x, None, None)
 linear(_loss_tangent, _loss_slope, _loss_tangent_by_x, None, None)

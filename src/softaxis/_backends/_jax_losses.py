@@ -23,13 +23,13 @@ from softaxis._backends._jax_rows import Array, probabilities, product, sums
 def cross_entropy(x: Array, index: Array, counted: Array, axis: int) -> Array:
     """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count."""
     r = sums(x, axis)
-    loss = (r.shift - _of_label(x, index, axis)) + r.log
+    loss = (r.shift - of_label(x, index, axis)) + r.log
     loss = jnp.where(r.s == jnp.inf, jnp.nan, loss)
     return jnp.where(counted, loss, 0)
 
 
-def _of_label(x: Array, index: Array, axis: int) -> Array:
-    """x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
+def of_label(x: Array, index: Array, axis: int) -> Array:
+    """Return x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
     sharding = sharding_of(x)
     if sharding is None or sharding.spec[axis] is None:
         return jnp.take_along_axis(x, index, axis)

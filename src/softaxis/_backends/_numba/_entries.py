@@ -54,7 +54,6 @@ LIKE: dict[str, Any] = {
     "float64": np.float64(0),
 }
 """What stands for a dtype; numba has no float16."""
-LABEL: Any = np.int64(0)
 HEAT: dict[str, Any] = {"": None, "temperature": np.int64(1), "sink": np.float64(1.0)}
 """What tells the normalisers, by its type, what there is one of for each row."""
 
@@ -95,8 +94,6 @@ def _extra(name: str, like: Any, heat: Any) -> Any:
             number_at(place + 16),
             read_index(place + 24),
             number_at(place + 32),
-            LABEL,
-            0.0,
         )
 
     if name.startswith("logsumexp"):
@@ -379,7 +376,7 @@ def _cross_entropy_small(like: Any) -> Callable[..., int]:
         counted = _counted(labels, rows, n, ignored)
         if counted >= 0:
             first = pointer(_data(x), like)
-            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, 1.0, LABEL, 0.0)
+            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, 1.0)
             for r in range(rows):
                 a = advance(first, r * n)
                 losses.loss_short(a, a, a, a, n, labels + 8 * r, q + 8 * r, terms, False)
@@ -397,7 +394,7 @@ def _cross_entropy_and_grad_small(like: Any) -> Callable[..., int]:
         if counted >= 0:
             first, target = pointer(_data(x), like), pointer(_data(slope), like)
             scale = 1.0 / max(counted, 1) if reduction == MEAN else 1.0
-            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale, LABEL, 0.0)
+            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale)
             for r in range(rows):
                 a, c = advance(first, r * n), advance(target, r * n)
                 losses.gradient_short(a, a, c, c, n, labels + 8 * r, q + 8 * r, terms, False)

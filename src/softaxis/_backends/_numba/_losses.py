@@ -16,8 +16,6 @@ from __future__ import annotations
 from math import exp, inf, nan
 from typing import Any, NamedTuple
 
-from numba.extending import overload
-
 from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._exp import exp_scaled, unscaled
 from softaxis._backends._numba._layout import SLOTS
@@ -26,7 +24,6 @@ from softaxis._backends._numba._memory import (
     filled,
     pointer,
     read,
-    read_half_index,
     read_index,
     scratch_pointer,
     width,
@@ -61,10 +58,6 @@ class Terms(NamedTuple):
     """The label that does not count."""
     scale: Any
     """What the gradient is multiplied by."""
-    label: Any
-    """An integer of the kind that labels are."""
-    held: Any
-    """A number of the kind that losses are written as."""
 
 
 class Row(NamedTuple):
@@ -77,38 +70,11 @@ class Row(NamedTuple):
     z_sum: Any
 
 
-def read_label(p, like):
-    """Return the integer at an address, of as many bits as `like`."""
-    raise NotImplementedError
-
-
-@overload(read_label)
-def _read_label(p, like):
-    if like.bitwidth == 64:
-        return lambda p, like: read_index(p)
-    return lambda p, like: read_half_index(p)
-
-
 @inlined
-def label_of(p, terms, n):
+def _label(p, terms, n):
     """Return the label of a row; -1 where it names no class and is not the one to ignore."""
-    y = read_label(p, terms.label)
+    y = read_index(p)
     return y if y == terms.ignored or 0 <= y < n else -1
-
-
-@inlined
-def scaled(terms, scale):
-    """Return the same terms, but for the scale."""
-    return Terms(
-        terms.like,
-        terms.weights,
-        terms.smoothing,
-        terms.z_loss,
-        terms.ignored,
-        scale,
-        terms.label,
-        terms.held,
-    )
 
 
 @inlined
@@ -162,7 +128,7 @@ def _loss(row, terms, y, n):
 
 
 @inlined
-def gradient(row, terms, y, a, c, n, first, classes, past):
+def _gradient(row, terms, y, a, c, n, first, classes, past):
     """Write the gradient of a chunk of a row."""
     if y == terms.ignored or y < 0:
         same = filled(c, 0.0 if y == terms.ignored else nan)
@@ -211,9 +177,8 @@ def _smoothed(a, c, n, m, s, mass, b, others, scale):
 
 
 @inlined
-def row_of(a, n, p, terms):
-    """Return what is known of a row of one chunk, and its label."""
-    y = label_of(p, terms, n)
+def _short(a, n, p, q, terms):
+    y = _label(p, terms, n)
     m = row_max(a, n)
     k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(shift_of(m))
@@ -221,32 +186,26 @@ def row_of(a, n, p, terms):
     x = nan  # of a label that names no class
     if y >= 0:
         x = float(read(a, y))
-    return Row(m, k, rest, x, z_sum), y
-
-
-@inlined
-def write_loss(row, y, n, q, terms):
-    """Write the loss of a row."""
+    row = Row(m, k, rest, x, z_sum)
     loss = 0.0 if y == terms.ignored else _loss(row, terms, y, n)
-    write(pointer(q, terms.held), 0, loss)
+    write(pointer(q, 0.0), 0, loss)
+    return row, y
 
 
 @separate
 def loss_short(a, b, s, c, n, p, q, terms, past):
-    row, y = row_of(a, n, p, terms)
-    write_loss(row, y, n, q, terms)
+    _short(a, n, p, q, terms)
 
 
 @separate
 def gradient_short(a, b, s, c, n, p, q, terms, past):
-    row, y = row_of(a, n, p, terms)
-    write_loss(row, y, n, q, terms)
-    gradient(row, terms, y, a, c, n, ZERO, n, past)
+    row, y = _short(a, n, p, q, terms)
+    _gradient(row, terms, y, a, c, n, ZERO, n, past)
 
 
 @separate
 def reduce(a, b, c, n, first, p, terms, row, chunk, keep):
-    y = read_label(p, terms.label)
+    y = read_index(p)
     m = row_max(a, n)
     k, rest = sums(a, a, n, shift_of(m), None, False)
     z_sum = _sum_of_differences(a, n, shift_of(m)) if terms.smoothing != 0.0 else 0.0
@@ -271,8 +230,10 @@ def merge(row, chunk, chunks, n, p, q, like, terms):
     write(row, 1, k)
     write(row, 2, rest)
     write(row, 4, z_sum)
+    y = _label(p, terms, n)
+    loss = 0.0 if y == terms.ignored else _loss(_known(row), terms, y, n)
+    write(pointer(q, 0.0), 0, loss)
     write(row, 5, float(n))
-    write_loss(_known(row), label_of(p, terms, n), n, q, terms)
 
 
 @inlined
@@ -283,5 +244,5 @@ def _known(row):
 @separate
 def gradient_finish(a, b, c, n, first, p, terms, row, chunk, keep, past):
     classes = int(read(row, 5))
-    y = label_of(p, terms, classes)
-    gradient(_known(row), terms, y, a, c, n, first, classes, past)
+    y = _label(p, terms, classes)
+    _gradient(_known(row), terms, y, a, c, n, first, classes, past)

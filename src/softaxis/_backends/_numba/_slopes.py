@@ -7,20 +7,28 @@ cross_entropy:         dx = g (p - [c is the right class])
 
 from __future__ import annotations
 
-from math import isnan, nan
+from math import exp, inf, isnan, nan
 
 from softaxis._backends._numba import _gradients as gradients
-from softaxis._backends._numba import _losses as losses
 from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._exp import unscaled
-from softaxis._backends._numba._memory import filled, pointer, read, width, write
+from softaxis._backends._numba._layout import FOUR, IGNORED, SLOTS
+from softaxis._backends._numba._memory import (
+    filled,
+    pointer,
+    read,
+    read_half_index,
+    width,
+    write,
+)
 from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
     exps_times,
     exps_times_twice,
     get,
     inlined,
+    log_four,
     put,
     row_max,
     separate,
@@ -91,45 +99,88 @@ def log_softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
         gradients.log_softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past)
 
 
-# Of logsumexp and cross_entropy, forward mode's value comes with what is known of each row, in
-# four numbers of its dtype; to go back, it is given in their order, g in place of the value.
-_VALUE, _M, _K, _REST = range(4)
+# Of logsumexp and cross_entropy a kernel notes four numbers of each row, in its dtype: the logit of
+# the right class, the maximum, how often it is there and the sum over the others. XLA takes the
+# logarithms, of all rows at once. The way back is given the same, with g in the first place.
+_LABEL = _FACTOR = 0
+_M, _K, _REST = 1, 2, 3
 _FITS = 1e-18
 """Above such a quotient of g and the sum, a product with the scale of `_exp` is a normal number."""
 
 
 @inlined
-def _note(q, like, m, k, rest):
+def _note(q, like, x, m, k, rest, spoilt):
+    """Of a row with +inf, let the sum be inf, or NaN where that is in it too."""
     numbers = pointer(q, like)
-    write(numbers, _M, m)
+    write(numbers, _LABEL, x)
+    write(numbers, _M, shift_of(m))
     write(numbers, _K, k)
+    if m == inf:
+        rest = nan if spoilt else inf
     write(numbers, _REST, rest)
 
 
-@separate
-def logsumexp_noted_short(a, b, s, c, n, p, q, extra, past):
-    m, k, rest = reductions.write_short(a, n, p, q, extra)
-    _note(q, extra[0], shift_of(m), k, rest)
+@inlined
+def _found(a, n):
+    """Return the maximum of a row, the sums, and whether NaN stands beside an infinite maximum."""
+    if n <= 4 * width(a):
+        m, k, rest = log_four(a, None, n)
+    else:
+        m = row_max(a, n)
+        k, rest = sums(a, a, n, shift_of(m), None, False)
+    m = float(m)
+    return m, k, rest, m == inf and reductions.has_nan(a, n)
 
 
 @separate
-def logsumexp_noted_merge(row, chunk, chunks, n, p, q, like, extra):
-    reductions.merge(row, chunk, chunks, n, p, q, like, extra)
+def sums_short(a, b, s, c, n, p, q, like, past):
+    m, k, rest, spoilt = _found(a, n)
+    _note(q, like, 0.0, m, k, rest, spoilt)
+
+
+@inlined
+def _is_spoilt(chunk, chunks):
+    for i in range(chunks):
+        if read(chunk, i * SLOTS + 3) != 0.0:
+            return True
+    return False
+
+
+@separate
+def sums_merge(row, chunk, chunks, n, p, q, like, extra):
     m, k, rest = joined(chunk, chunks, None)
-    _note(q, extra[0], shift_of(m), k, rest)
+    _note(q, extra, 0.0, m, k, rest, _is_spoilt(chunk, chunks))
+
+
+@inlined
+def _logit(a, y):
+    """The logit of the right class; 0 of a row that does not count, NaN where there is none."""
+    if y >= 0:
+        return float(read(a, y))
+    return 0.0 if y == IGNORED else nan
 
 
 @separate
-def cross_entropy_noted_short(a, b, s, c, n, p, q, terms, past):
-    row, y = losses.row_of(a, n, p, terms)
-    losses.write_loss(row, y, n, q, terms)
-    _note(q, terms.held, row.m, row.k, row.rest)
+def loss_short(a, b, s, c, n, p, q, like, past):
+    m, k, rest, spoilt = _found(a, n)
+    y = read_half_index(p)
+    _note(q, like, _logit(a, y) if y < n else nan, m, k, rest, spoilt)
 
 
 @separate
-def cross_entropy_noted_merge(row, chunk, chunks, n, p, q, like, terms):
-    losses.merge(row, chunk, chunks, n, p, q, like, terms)
-    _note(q, terms.held, read(row, 0), read(row, 1), read(row, 2))
+def loss_reduce(a, b, c, n, first, p, like, row, chunk, keep):
+    reductions.reduce(a, b, c, n, first, p, None, row, chunk, keep)
+    y = read_half_index(p)
+    if first <= y < first + n:
+        write(row, 0, float(read(a, y - first)))
+
+
+@separate
+def loss_merge(row, chunk, chunks, n, p, q, like, extra):
+    m, k, rest = joined(chunk, chunks, None)
+    y = read_half_index(p)
+    x = read(row, 0) if 0 <= y < n else (0.0 if y == IGNORED else nan)
+    _note(q, extra, x, m, k, rest, _is_spoilt(chunk, chunks))
 
 
 @separate
@@ -138,12 +189,11 @@ def nothing_of(a, b, c, n, first, p, extra, row, chunk, keep):
 
 
 @separate
-def known_merge(row, chunk, chunks, n, p, q, like, terms):
-    """Note of a row what is known, and how long it is."""
-    known = pointer(q, terms.held)
-    for i in range(4):
+def known_merge(row, chunk, chunks, n, p, q, like, extra):
+    """Note what is known of a row."""
+    known = pointer(q, extra)
+    for i in range(FOUR):
         write(row, i, float(read(known, i)))
-    write(row, 5, float(n))
 
 
 @separate
@@ -152,16 +202,24 @@ def nothing_merge(row, chunk, chunks, n, p, q, like, extra):
 
 
 @inlined
-def _logsumexp_out(a, c, n, p, like):
-    known = pointer(p, like)
-    g, m = float(read(known, _VALUE)), float(read(known, _M))
-    s = float(read(known, _K)) + float(read(known, _REST))
-    if s == 0.0:  # of a row of nothing but -inf
-        _put_zeros(c, n)
-    elif abs(g) > _FITS * s:
+def _exps_times(a, c, n, m, s, g):
+    """c = exp(x - m) / s g; NaN where s is not finite."""
+    if not s < inf:
+        s = nan
+    if abs(g) > _FITS * s:
         exps_times(a, c, n, m, None, g / s * unscaled(a), False)
     else:
         exps_times_twice(a, c, n, m, None, unscaled(a) / s, g)
+
+
+@inlined
+def _logsumexp_out(a, c, n, p, like):
+    known = pointer(p, like)
+    s = float(read(known, _K)) + float(read(known, _REST))
+    if s == 0.0:  # of a row of nothing but -inf
+        _put_zeros(c, n)
+    else:
+        _exps_times(a, c, n, float(read(known, _M)), s, float(read(known, _FACTOR)))
 
 
 @separate
@@ -175,49 +233,29 @@ def logsumexp_finish(a, b, c, n, first, p, like, row, chunk, keep, past):
 
 
 @inlined
-def _cross_entropy_out(a, c, n, first, classes, p, terms, g, m, k, rest):
-    """The gradient of a chunk, which begins with class `first`."""
-    y = losses.label_of(p, terms, classes)
-    x = float(read(a, y - first)) if first <= y < first + n else 0.0
-    row = losses.Row(m, k, rest, x, 0.0)
-    if abs(g) > _FITS * (k + rest):
-        losses.gradient(row, losses.scaled(terms, g), y, a, c, n, first, classes, False)
-    else:
-        losses.gradient(row, losses.scaled(terms, 1.0), y, a, c, n, first, classes, False)
-        if y != terms.ignored:
-            _times(c, n, g)
+def _loss_out(a, c, n, first, y, g, m, k, rest):
+    """g (p - [c is the right class]) of a chunk, which begins with class `first`."""
+    if y == IGNORED:
+        _put_zeros(c, n)
+        return
+    s = k + rest
+    _exps_times(a, c, n, m, s, g if y >= 0 else nan)
+    if first <= y < first + n:
+        z = float(read(a, y - first)) - m
+        others = k - 1.0 + rest if z == 0.0 else s - exp(z)
+        write(c, y - first, others / s * -g)
 
 
 @separate
-def cross_entropy_short(a, b, s, c, n, p, q, terms, past):
-    known = pointer(q, terms.held)
-    _cross_entropy_out(
-        a,
-        c,
-        n,
-        ZERO,
-        n,
-        p,
-        terms,
-        float(read(known, _VALUE)),
-        float(read(known, _M)),
-        float(read(known, _K)),
-        float(read(known, _REST)),
-    )
+def cross_entropy_short(a, b, s, c, n, p, q, like, past):
+    known = pointer(q, like)
+    g, m = float(read(known, _FACTOR)), float(read(known, _M))
+    k, rest = float(read(known, _K)), float(read(known, _REST))
+    _loss_out(a, c, n, ZERO, read_half_index(p), g, m, k, rest)
 
 
 @separate
-def cross_entropy_finish(a, b, c, n, first, p, terms, row, chunk, keep, past):
-    _cross_entropy_out(
-        a,
-        c,
-        n,
-        first,
-        int(read(row, 5)),
-        p,
-        terms,
-        read(row, _VALUE),
-        read(row, _M),
-        read(row, _K),
-        read(row, _REST),
-    )
+def cross_entropy_finish(a, b, c, n, first, p, like, row, chunk, keep, past):
+    g, m = read(row, _FACTOR), read(row, _M)
+    k, rest = read(row, _K), read(row, _REST)
+    _loss_out(a, c, n, first, read_half_index(p), g, m, k, rest)

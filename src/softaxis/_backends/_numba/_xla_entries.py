@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from llvmlite import ir
 from numba.core.compiler_lock import global_compiler_lock
 
 from softaxis._backends._numba import _gradients as gradients
-from softaxis._backends._numba import _losses as losses
 from softaxis._backends._numba import _normalizers as normalizers
 from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba import _slopes as slopes
 from softaxis._backends._numba._compile import lowered
 from softaxis._backends._numba._entries import LIKE
-from softaxis._backends._numba._layout import IGNORED
 from softaxis._backends._numba._rows import inlined
 from softaxis._backends._numba._side_by_side import walk_long, walk_short
 from softaxis._backends._numba._xla_handler import handler
@@ -59,22 +56,14 @@ KERNELS = {
         gradients.log_softmax_merge,
         slopes.log_softmax_finish,
     ),
-    "logsumexp": _Kernel(
-        slopes.logsumexp_noted_short,
-        reductions.reduce,
-        slopes.logsumexp_noted_merge,
-    ),
+    "logsumexp": _Kernel(slopes.sums_short, reductions.reduce, slopes.sums_merge),
     "logsumexp_slope": _Kernel(
         slopes.logsumexp_short,
         slopes.nothing_of,
         slopes.nothing_merge,
         slopes.logsumexp_finish,
     ),
-    "cross_entropy": _Kernel(
-        slopes.cross_entropy_noted_short,
-        losses.reduce,
-        slopes.cross_entropy_noted_merge,
-    ),
+    "cross_entropy": _Kernel(slopes.loss_short, slopes.loss_reduce, slopes.loss_merge),
     "cross_entropy_slope": _Kernel(
         slopes.cross_entropy_short,
         slopes.nothing_of,
@@ -85,12 +74,8 @@ KERNELS = {
 
 
 def _extra(name: str, like: Any) -> Any:
-    """Return what else a kernel wants to know."""
-    if name.startswith("cross_entropy"):
-        return losses.Terms(like, 0, 0.0, 0.0, IGNORED, 1.0, np.int32(0), like)
-    if name == "logsumexp_slope":
-        return like
-    return (like, 0.0) if name == "logsumexp" else None
+    """Return what else a kernel wants to know: the dtype, where it writes or reads of rows."""
+    return like if name.startswith(("logsumexp", "cross_entropy")) else None
 
 
 def _walked(kernel: _Kernel) -> Any:
