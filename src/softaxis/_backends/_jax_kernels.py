@@ -62,8 +62,9 @@ def _by_row(q: Array) -> Array:
     return q[..., None]
 
 
-def _finite(a: Array) -> Array:
-    return jnp.where(jnp.isnan(a), 0, a)
+def _finite(y: Array, *others: Array) -> Any:
+    """Return others, 0 where y is NaN."""
+    return [jnp.where(jnp.isnan(y), 0, a) for a in others]
 
 
 def _from_top(p: Array, t: Array) -> Array:
@@ -94,7 +95,7 @@ def _slope(p: Array, g: Array) -> Array:
 
 def _slope_by_p(dp: Array, p: Array, g: Array) -> Array:
     """dp (h - sum(p h)) - p sum(dp h), h being g as seen from the maxima."""
-    p, dp = _finite(p), _finite(dp)
+    p, dp = _finite(p, p, dp)
     h = _from_top(p, g)
     mean, change = (jnp.sum(a * h, -1, keepdims=True) for a in (p, dp))
     return dp * (h - mean) - p * change
@@ -122,12 +123,13 @@ def _log_tangent_steps(y: Array, t: Array) -> Array:
 
 
 def _log_slope_by_y(dy: Array, y: Array, g: Array) -> Array:
-    return -_finite(jnp.exp(y) * dy) * jnp.sum(g, -1, keepdims=True)
+    p, dy = _finite(y, jnp.exp(y), dy)
+    return -p * dy * jnp.sum(g, -1, keepdims=True)
 
 
 def _log_tangent_by_y(dy: Array, y: Array, t: Array) -> Array:
-    p = _finite(jnp.exp(y))
-    change = jnp.sum(p * _finite(dy) * _from_top(p, t), -1, keepdims=True)
+    p, dy = _finite(y, jnp.exp(y), dy)
+    change = jnp.sum(p * dy * _from_top(p, t), -1, keepdims=True)
     return jnp.broadcast_to(-change, y.shape)
 
 

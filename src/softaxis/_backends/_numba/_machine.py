@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging  # noqa: F401 - see `_loading`
 import os
+import sys
 from collections.abc import Callable, Iterator
 from threading import RLock
 from typing import Any, NamedTuple
@@ -119,6 +120,7 @@ _API = (
     "PyLong_AsLongLong",
     "PyLong_FromLongLong",
 )
+_C = "free", "malloc"
 _MATH = "exp", "expm1", "log", "log1p"
 
 
@@ -130,6 +132,9 @@ def _engine(machine: bytes) -> Any:
         for name in _API:
             function = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p)
             llvm.add_symbol(name, function.value)
+        library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        for name in _C:
+            llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
     target = llvm.Target.from_default_triple().create_target_machine(jit=True)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     if any(llvm.address_of_symbol(name) is None for name in _MATH):
