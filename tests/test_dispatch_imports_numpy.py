@@ -61,7 +61,17 @@ print(json.dumps({"listed": listed}))
 """,
         site=tmp_path,
     )
-    names = ["default", "numba", "numpy", "torch_numba", "torch", "jax_numba", "jax", "cupy", "dask"]
+    names = [
+        "default",
+        "numba",
+        "numpy",
+        "torch_numba",
+        "torch",
+        "jax_numba",
+        "jax",
+        "cupy",
+        "dask",
+    ]
     assert seen == {"listed": [[name, "softaxis"] for name in names], "log": []}
 
 

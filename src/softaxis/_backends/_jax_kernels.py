@@ -15,6 +15,7 @@ differentiated again in the other operands, so that any order goes through.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -178,17 +179,19 @@ def _sums_steps(x: Array) -> Array:
     return _noted(x, jnp.zeros((), x.dtype))
 
 
-@jax.custom_jvp
+@partial(jax.custom_jvp)
 def _logsumexp_of(noted: Array, _: Array) -> Array:
     """m + L, of what is noted of the rows of the second argument, on which alone it depends."""
     r = _known(noted)
     return jnp.where(r.k + r.rest == 0, -jnp.inf, r.shift + r.log)
 
 
-@_logsumexp_of.defjvp
 def _logsumexp_of_jvp(primals: Any, tangents: Any) -> Any:
     noted, x = primals
     return _logsumexp_of(noted, x), _logsumexp_tangent.bind(x, noted, tangents[1])
+
+
+_logsumexp_of.defjvp(_logsumexp_of_jvp)
 
 
 def _probabilities(x: Array) -> Array:
@@ -246,7 +249,7 @@ def _loss_sums_steps(x: Array, codes: Array) -> Array:
     return _noted(x, jnp.where(wrong, jnp.nan, logit))
 
 
-@jax.custom_jvp
+@partial(jax.custom_jvp)
 def _loss_of(noted: Array, codes: Array, _: Array) -> Array:
     """(m - x_y) + L."""
     r = _known(noted)
@@ -254,10 +257,12 @@ def _loss_of(noted: Array, codes: Array, _: Array) -> Array:
     return jnp.where(codes == IGNORED, 0, loss)
 
 
-@_loss_of.defjvp
 def _loss_of_jvp(primals: Any, tangents: Any) -> Any:
     noted, codes, x = primals
     return _loss_of(*primals), _loss_tangent.bind(x, codes, noted, tangents[2])
+
+
+_loss_of.defjvp(_loss_of_jvp)
 
 
 def _residual(x: Array, codes: Array) -> Array:

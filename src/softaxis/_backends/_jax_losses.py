@@ -20,7 +20,13 @@ from softaxis._backends._jax_rows import Array, probabilities, product, sums
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
-def cross_entropy(x: Array, index: Array, counted: Array, live: Array, axis: int) -> Array:
+def cross_entropy(
+    x: Array,
+    index: Array,
+    counted: Array,
+    live: Array,  # noqa: ARG001 - the derivative looks at it
+    axis: int,
+) -> Array:
     """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count.
 
     The derivative of a row that is not `live` is 0.
@@ -32,7 +38,7 @@ def cross_entropy(x: Array, index: Array, counted: Array, live: Array, axis: int
 
 
 def of_label(x: Array, index: Array, axis: int) -> Array:
-    """Return x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
+    """Return x_y: by a gather, or by a sum where the axis is explicitly sharded."""
     sharding = sharding_of(x)
     if sharding is None or sharding.spec[axis] is None:
         return jnp.take_along_axis(x, index, axis)

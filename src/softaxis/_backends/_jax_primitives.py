@@ -30,8 +30,7 @@ def of_steps(name: str, result: str, steps: Steps) -> Primitive:
     primitive = Primitive(f"softaxis_{name}")
     primitive.def_impl(steps)  # which is what `jax.disable_jit` asks for
 
-    @primitive.def_abstract_eval
-    def _(x: Any, *_: Any) -> Any:
+    def shaped(x: Any, *_: Any) -> Any:
         rows = x.shape[:-1]
         shape = {"c": x.shape, "q": rows, "Q": (*rows, FOUR)}[result]
         return jax.core.ShapedArray(shape, x.dtype)
@@ -45,6 +44,7 @@ def of_steps(name: str, result: str, steps: Steps) -> Primitive:
         )
         return primitive.bind(*batched), 0
 
+    primitive.def_abstract_eval(shaped)
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, mlir.lower_fun(steps, multiple_results=False))
     return primitive

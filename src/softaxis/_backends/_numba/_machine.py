@@ -69,14 +69,14 @@ def _label(name: str, dtype: str, variant: str) -> str:
 
 
 def _load(name: str, dtype: str, variant: str) -> Code:
-    def compiled() -> bytes:
+    def made() -> Any:
         from softaxis._backends._numba._compile import compiled
 
         return compiled(name, dtype, variant, symbols)
 
     label = _label(name, dtype, variant)
     symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
-    return Code(*(_function(label, a) for a in _addresses(label, symbols, compiled)))
+    return Code(*(_function(label, a) for a in _addresses(label, symbols, made)))
 
 
 _handlers: dict[tuple[str, str], int] = {}
@@ -85,7 +85,7 @@ _handlers: dict[tuple[str, str], int] = {}
 def handler(name: str, dtype: str) -> int:
     """Return the address of the function by which XLA calls a kernel."""
 
-    def compiled() -> bytes:
+    def made() -> Any:
         from softaxis._backends._numba._xla_entries import compiled
 
         return compiled(name, dtype, symbol)
@@ -95,18 +95,16 @@ def handler(name: str, dtype: str) -> int:
     with _loading:
         found = _handlers.get((name, dtype))
         if found is None:
-            (found,) = _addresses(label, (symbol,), compiled)
+            (found,) = _addresses(label, (symbol,), made)
             _handlers[name, dtype] = found
     return found
 
 
-def _addresses(
-    label: str, symbols: tuple[str, ...], compiled: Callable[[], bytes]
-) -> Iterator[int]:
+def _addresses(label: str, symbols: tuple[str, ...], made: Callable[[], Any]) -> Iterator[int]:
     """Return where functions are, from what was kept under a label or else just compiled."""
     machine = kept(f"{label}.o")
     if machine is None:
-        machine = compiled()
+        machine = made()
         compiled_now.append(label)
         keep(f"{label}.o", machine)
     engine = _engine(machine)

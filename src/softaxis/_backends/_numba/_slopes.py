@@ -140,10 +140,10 @@ def sums_short(a, b, s, c, n, p, q, like, past):
 
 @inlined
 def _is_spoilt(chunk, chunks):
+    found = False
     for i in range(chunks):
-        if read(chunk, i * SLOTS + 3) != 0.0:
-            return True
-    return False
+        found = found or read(chunk, i * SLOTS + 3) != 0.0
+    return found
 
 
 @separate

@@ -82,7 +82,7 @@ def _walked(kernel: _Kernel) -> Any:
     short, reduce, merge, finish, again, settle = kernel
 
     @inlined
-    def walked(rows, start, stop, team, notes):
+    def walked(rows: Any, start: int, stop: int, team: int, notes: int) -> None:
         if rows.chunks == 1:
             walk_short(short, rows, start, stop)
         else:
