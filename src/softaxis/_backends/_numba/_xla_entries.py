@@ -81,14 +81,13 @@ def _extra(name: str, like: Any) -> Any:
 def _walked(kernel: _Kernel) -> Any:
     short, reduce, merge, finish, again, settle = kernel
 
-    @inlined
     def walked(rows: Any, start: int, stop: int, team: int, notes: int) -> None:
         if rows.chunks == 1:
             walk_short(short, rows, start, stop)
         else:
             walk_long(reduce, merge, again, settle, finish, rows, start, stop, team, notes)
 
-    return walked
+    return inlined(walked)
 
 
 _POINTER = ir.IntType(8).as_pointer()
