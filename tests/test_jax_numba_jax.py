@@ -244,6 +244,39 @@ def test_donated_buffers_and_programs_without_jit():
         close(KERNELS["log_softmax"](normal(3, 4)), np.log(expected_rows(normal(3, 4))), 8)
 
 
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_a_mesh_of_one_device(kind):
+    """Types that name its axis are left to the steps, whose rules JAX knows."""
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+    mesh = jax.make_mesh((1,), ("d",), axis_types=(getattr(AxisType, kind),))
+    spec = PartitionSpec("d", None)
+    x = jax.device_put(normal(*LARGE), NamedSharding(mesh, spec))
+    expected = jax.grad(lambda x: jnp.sum(softaxis.softmax(x) ** 2))(normal(*LARGE))
+    mapped = jax.shard_map(softaxis.softmax, mesh=mesh, in_specs=spec, out_specs=spec)
+    with jax.set_mesh(mesh):
+        for f in (mapped, softaxis.softmax):
+            close(jax.jit(jax.grad(lambda x, f=f: jnp.sum(f(x) ** 2)))(x), expected, 8)
+
+
+def test_inside_scan_cond_and_checkpoint_and_no_tracer_leaks():
+    x, labels = normal(*LARGE), jnp.arange(64)
+
+    def chained(x):
+        def step(z, _):
+            y = jax.lax.cond(z[0, 0] < 0, softaxis.softmax, lambda z: softaxis.softmax(-z), z)
+            return y + z, softaxis.cross_entropy(z, labels, reduction="mean")
+
+        return jnp.sum(jax.lax.scan(jax.checkpoint(step), x, length=3)[1])
+
+    with jax.checking_leaks():
+        value, gradient = jax.jit(jax.value_and_grad(chained))(x)
+    with softaxis.backend_opts(disable="jax_numba"):
+        steps = jax.jit(jax.value_and_grad(lambda x: chained(x)))(x)
+    np.testing.assert_allclose(value, steps[0], rtol=8 * EPS)
+    np.testing.assert_allclose(gradient, steps[1], atol=8 * EPS * float(jnp.abs(gradient).max()))
+
+
 SEVERAL = """
 import json
 from concurrent.futures import ThreadPoolExecutor

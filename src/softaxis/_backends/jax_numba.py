@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from softaxis._axes import Axis, as_tuple
 from softaxis._backends import _jax_functions
 from softaxis._backends import _jax_kernels as kernels
-from softaxis._backends._jax_namespace import sharding_of
 from softaxis._backends._jax_rows import Array
 from softaxis._backends._jax_shortcuts import SHORTCUTS, of_labels, of_rows
 from softaxis._backends._numba._layout import IGNORED
@@ -39,9 +38,16 @@ def _why_not(x: Array, axis: Axis) -> str:
         return "takes arrays of float32 and float64 that are not empty"
     if as_tuple(axis) not in ((x.ndim - 1,), tuple(range(x.ndim))):
         return "takes rows along the last axis, or all of an array"
-    if sharding_of(x) is not None:
+    if _is_of_a_mesh(x):
         return "takes arrays on one device"
     return ""
+
+
+def _is_of_a_mesh(x: Array) -> bool:
+    """Return whether the type of an array tells how it is cut, be it on one device, or may do so."""
+    mesh = jax.typeof(x).sharding.mesh
+    kinds = {kind for kind in mesh.axis_types if kind is not jax.sharding.AxisType.Auto}
+    return bool(kinds) or mesh.size > 1
 
 
 def _flat(x: Array, axis: Axis) -> Array:
