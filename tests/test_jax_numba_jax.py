@@ -250,11 +250,14 @@ def test_a_mesh_of_one_device(kind):
     from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
     mesh = jax.make_mesh((1,), ("d",), axis_types=(getattr(AxisType, kind),))
-    spec = PartitionSpec("d", None)
+    spec, labels = PartitionSpec("d", None), jnp.arange(64)
     x = jax.device_put(normal(*LARGE), NamedSharding(mesh, spec))
     expected = jax.grad(lambda x: jnp.sum(softaxis.softmax(x) ** 2))(normal(*LARGE))
+    of_loss = jax.jit(jax.grad(lambda x: softaxis.cross_entropy(x, labels, reduction="sum")))
+    expected_of_loss = of_loss(normal(*LARGE))
     mapped = jax.shard_map(softaxis.softmax, mesh=mesh, in_specs=spec, out_specs=spec)
     with jax.set_mesh(mesh):
+        close(of_loss(x), expected_of_loss, 8)
         for f in (mapped, softaxis.softmax):
             close(jax.jit(jax.grad(lambda x, f=f: jnp.sum(f(x) ** 2)))(x), expected, 8)
 
@@ -272,7 +275,7 @@ def test_inside_scan_cond_and_checkpoint_and_no_tracer_leaks():
     with jax.checking_leaks():
         value, gradient = jax.jit(jax.value_and_grad(chained))(x)
     with softaxis.backend_opts(disable="jax_numba"):
-        steps = jax.jit(jax.value_and_grad(lambda x: chained(x)))(x)
+        steps = jax.jit(jax.value_and_grad(chained))(x)
     np.testing.assert_allclose(value, steps[0], rtol=8 * EPS)
     np.testing.assert_allclose(gradient, steps[1], atol=8 * EPS * float(jnp.abs(gradient).max()))
 

@@ -44,7 +44,7 @@ def _why_not(x: Array, axis: Axis) -> str:
 
 
 def _is_of_a_mesh(x: Array) -> bool:
-    """Return whether the type of an array tells how it is cut, be it on one device, or may do so."""
+    """Return whether the type of an array tells, or may tell, how it is cut over devices."""
     mesh = jax.typeof(x).sharding.mesh
     kinds = {kind for kind in mesh.axis_types if kind is not jax.sharding.AxisType.Auto}
     return bool(kinds) or mesh.size > 1
