@@ -33,6 +33,17 @@ TABLE = EXTRA + EXTRA_SIZE
 NONE, SUM, MEAN = range(3)
 """Reductions of losses."""
 
+ROWS, LENGTH, OPERANDS, PLACES, STEPS = 0, 1, 2, 3, 8
+"""The plan that XLA keeps for a handler, of 64-bit integers: how many rows there are, and how long;
+how many operands; of which operand or result the addresses of a, b, c, p and q are, -1 for none;
+and how many bytes are between rows of p and q."""
+IGNORED = -2
+"""What a handler is given for a label that does not count; -1 stands for a wrong one."""
+
+FOUR = 4
+"""Numbers that are known of a row when one goes back: the value, or g in its place, the maximum,
+how often it is there, and the sum over the others."""
+
 NO_LABEL = -(2**63)
 """What is ignored where nothing is; only itself would be taken for it."""
 

@@ -34,7 +34,8 @@ def _value(m, k, rest, n, mean):
 
 
 @inlined
-def _has_nan(a, n):
+def has_nan(a, n):
+    """Return whether NaN is among the numbers of a row."""
     found = False
     for i in range(n):
         found = found or isnan(read(a, i))
@@ -57,7 +58,7 @@ def short(a, b, s, c, n, p, q, extra, past):
         m = row_max(a, n)
         k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(m)
-    written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
+    written(p, q, extra, m, k, rest, m == inf and has_nan(a, n))
 
 
 @separate
@@ -67,7 +68,7 @@ def reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     write(chunk, 0, m)
     write(chunk, 1, k)
     write(chunk, 2, rest)
-    write(chunk, 3, 1.0 if (_has_nan(a, n) if m == inf else isnan(rest)) else 0.0)
+    write(chunk, 3, 1.0 if (has_nan(a, n) if m == inf else isnan(rest)) else 0.0)
 
 
 @separate
