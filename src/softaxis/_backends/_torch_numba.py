@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from math import isfinite
 from struct import Struct
 from typing import Any
 
@@ -48,7 +47,7 @@ def unusual(labels: Tensor, terms: Terms) -> str:
 
 def unusual_terms(labels: Tensor, terms: Terms) -> str:
     """Return the same of what can be told without a look at the tensors."""
-    if labels.dtype.is_floating_point or not isfinite(terms.z_loss):
+    if labels.dtype.is_floating_point or terms.z_loss == torch.inf:
         return "takes integer labels"
     if terms.class_weights is not None and terms.class_weights.dtype is torch.bfloat16:
         return "takes no `class_weights` of bfloat16"
