@@ -158,7 +158,7 @@ def cross_entropy(
     return kernels.cross_entropy(logits, labels, axis, terms)
 
 
-@backend.implements(**_record("cross_entropy_and_grad"))
+@backend.implements(**_record("cross_entropy_and_grad") | {"traceable": False})
 def cross_entropy_and_grad(
     logits: Tensor,
     labels: Tensor,
@@ -174,8 +174,6 @@ def cross_entropy_and_grad(
 ) -> Any:
     """The same, and its gradient, which autograd sees every step of."""
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
-    if is_compiling():
-        return declined("leaves a gradient that is compiled to PyTorch's own operators")
     if is_transformed() or is_recorded(logits):
         return _generic.cross_entropy_and_grad(
             logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
