@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import cupy
+import ml_dtypes
 
 import softaxis
+from softaxis._backends._cupy._configure import configure
+from softaxis._backends._cupy._kernels import limits_of
 
 Call = Callable[[], Any]
 
-LENGTHS = (1024, 4096, 8192, 32_768, 131_072, 262_144)
+LENGTHS = (1024, 4096, 8192, 16_384, 32_768, 50_257, 131_072, 262_144, 1_048_576)
 QUICK = (1024, 32_768)
-DTYPES = ("float32", "float16")
+DTYPES = {"float32": "float32", "float16": "float16", "bfloat16": ml_dtypes.bfloat16}
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
 BYTES = 1 << 30
 """Of an array."""
@@ -64,7 +67,7 @@ def contestants(function: str, x: Any, labels: Any) -> dict[str, Call]:
 
     found = {"softaxis": lambda: ours(x, axis=-1)}
     theirs = getattr(special, function, None)
-    if theirs is not None:
+    if theirs is not None and x.dtype != ml_dtypes.bfloat16:  # of which cupyx has little
         found["cupyx"] = lambda: theirs(x, axis=-1)
     return found | of_torch(function, x, labels)
 
@@ -77,7 +80,9 @@ def of_torch(function: str, x: Any, labels: Any) -> dict[str, Call]:
 
     if not torch.cuda.is_available():
         return {}
-    t, y = torch.from_dlpack(x), torch.from_dlpack(labels)
+    is_brain = x.dtype == ml_dtypes.bfloat16
+    t, y = torch.from_dlpack(x.view("uint16") if is_brain else x), torch.from_dlpack(labels)
+    t = t.view(torch.bfloat16) if is_brain else t
     if function == "cross_entropy":
         return {"torch": lambda: torch.nn.functional.cross_entropy(t, y, reduction="none")}
     return {"torch": lambda: getattr(torch, function)(t, -1)}
@@ -85,18 +90,20 @@ def of_torch(function: str, x: Any, labels: Any) -> dict[str, Call]:
 
 def point(function: str, length: int, dtype: str) -> dict[str, Any]:
     """Measure one function on rows of one length, beside a copy of the same array."""
-    itemsize = cupy.dtype(dtype).itemsize
+    itemsize = cupy.dtype(DTYPES[dtype]).itemsize
     rows = BYTES // itemsize // length
-    x = cupy.random.standard_normal((rows, length), dtype="float32").astype(dtype)
+    x = cupy.random.standard_normal((rows, length), dtype="float32").astype(DTYPES[dtype])
     labels = cupy.random.randint(0, length, rows).astype("int64")
     copy = traffic("copy", rows, length, itemsize) / seconds(x.copy)  # into memory of the pool
     needed = traffic(function, rows, length, itemsize)
+    limits = limits_of(cupy.cuda.runtime.getDevice())
     found = {name: seconds(call) for name, call in contestants(function, x, labels).items()}
     return {
         "function": function,
         "rows": rows,
         "length": length,
         "dtype": dtype,
+        "regime": configure(rows, length, itemsize, limits=limits).reason,
         "seconds": found,
         "copy_bytes_per_second": copy,
         "bytes_per_second": needed / found["softaxis"],
@@ -141,7 +148,7 @@ def line(one: dict[str, Any]) -> str:
     ]
     head = f"{one['function']:<14}{one['dtype']:<9}{one['rows']:>7} x {one['length']:<8}"
     speed = f"{one['bytes_per_second'] / 1e12:.2f} TB/s, {share:.2f} of a copy"
-    return head + ", ".join([f"{ours * 1e3:.3f} ms", speed, *others])
+    return head + ", ".join([f"{ours * 1e3:.3f} ms", speed, *others, one["regime"]])
 
 
 def main() -> None:

@@ -267,7 +267,7 @@ class CuPyWithoutDevice(CuPy):
     why_not = "arrays have a shape and a dtype only: CuPy finds no GPU with its driver here"
 
     def from_numpy(self, array: np.ndarray, dtype: str) -> Any:
-        array = np.array(array, order="C")
+        array = np.array(self.held(array, dtype), order="C")
         memory = self.xp.cuda.UnownedMemory(array.ctypes.data, array.nbytes, array, device_id=0)
         pointer = self.xp.cuda.MemoryPointer(memory, 0)
         return self.xp.ndarray(array.shape, dtype=array.dtype, memptr=pointer)

@@ -26,9 +26,12 @@ def test_bytes_are_counted_once(gpu):
 
 def test_a_line_has_the_bandwidth_and_the_ratios(gpu):
     one = {"function": "softmax", "dtype": "float32", "rows": 7, "length": 1024}
+    one |= {"regime": "a row a warp"}
     one |= {"copy_bytes_per_second": 4e12, "bytes_per_second": 3e12}
     text = gpu.line(one | {"seconds": {"softaxis": 0.002, "cupyx": 0.009}})
-    assert text.endswith("2.000 ms, 3.00 TB/s, 0.75 of a copy, 4.50 times as fast as cupyx")
+    assert text.endswith(
+        "2.000 ms, 3.00 TB/s, 0.75 of a copy, 4.50 times as fast as cupyx, a row a warp"
+    )
 
 
 @pytest.mark.skipif(cupy.is_available(), reason="there is a GPU: it would be measured")

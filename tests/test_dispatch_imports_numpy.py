@@ -61,7 +61,17 @@ print(json.dumps({"listed": listed}))
 """,
         site=tmp_path,
     )
-    names = ["default", "numba", "numpy", "torch_numba", "torch", "jax", "cupy", "dask"]
+    names = [
+        "default",
+        "numba",
+        "numpy",
+        "torch_numba",
+        "torch",
+        "jax_numba",
+        "jax",
+        "cupy",
+        "dask",
+    ]
     assert seen == {"listed": [[name, "softaxis"] for name in names], "log": []}
 
 
@@ -95,7 +105,7 @@ print(json.dumps(dict(explained=explained, listing=listing)))
 
 def test_an_array_of_one_package_loads_the_backend_of_no_other(tmp_path):
     """Other array packages are imported (empty stand-ins: an import would be all it takes)."""
-    for package in ("torch", "jax", "dask", "cupy"):
+    for package in ("torch", "jax_numba", "jax", "dask", "cupy"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("class Tensor: pass\nclass Array: pass\n")
     (tmp_path / "dask" / "array.py").write_text("class Array: pass\n")

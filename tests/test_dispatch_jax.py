@@ -1,5 +1,7 @@
 """Dispatch of JAX arrays: tracers among any of the arguments, and plain calls."""
 
+import importlib.util
+
 import pytest
 from distributions import run
 from transformed import values
@@ -70,13 +72,15 @@ import softaxis
 jax.jit(softaxis.log_softmax)(x)
 softaxis.softmax(x); softaxis.logsumexp(x, axis=0); jax.grad(softaxis.logsumexp)(x)
 loaded = [name for name in sys.modules if name.startswith("softaxis._backends.")]
-loaded = [name for name in loaded if not name.startswith("softaxis._backends._jax_")]
-print(json.dumps(dict(loaded=loaded)))
+loaded = [name for name in loaded if not name.startswith("softaxis._backends._")]
+print(json.dumps(dict(loaded=loaded, numba="numba" in sys.modules)))
 """,
         "good",
         site=tmp_path,
     )
-    assert seen["loaded"] == ["softaxis._backends.jax"]
+    kernels = ["jax_numba"] if importlib.util.find_spec("numba") else []
+    assert set(seen["loaded"]) == {f"softaxis._backends.{name}" for name in ["jax", *kernels]}
+    assert not seen["numba"]
 
 
 def test_numpy_arrays_do_not_go_to_jax():

@@ -127,6 +127,32 @@ def test_a_row_of_minus_infinities_has_derivative_zero_of_both_orders(function):
     assert jnp.all(jnp.isfinite(second))
 
 
+def test_cross_entropy_of_a_row_of_minus_infinities():
+    """Its gradient is NaN, as softmax is; but 0 where the row is masked or does not count."""
+    x = jnp.asarray([[-inf, -inf, -inf], [0.0, 1.0, 2.0]])
+    labels = jnp.asarray([0, 1])
+    masked = jnp.asarray([[False] * 3, [True] * 3])
+    for options, wrong in (
+        ({}, True),
+        ({"where": jnp.asarray(True)}, True),
+        ({"where": masked}, False),
+        ({"ignore_index": 0}, False),
+    ):
+
+        def loss(x, options=options):
+            return softaxis.cross_entropy(x, labels, **options)
+
+        gradients = (
+            jax.grad(lambda x, loss=loss: jnp.sum(loss(x)))(x),
+            softaxis.cross_entropy_and_grad(x, labels, **options)[1],
+        )
+        for gradient in gradients:
+            assert jnp.all(jnp.isfinite(gradient[1]))
+            assert jnp.all(jnp.isnan(gradient[0])) if wrong else not jnp.any(gradient[0])
+        _, tangent = jax.jvp(loss, (x,), (jnp.ones_like(x),))
+        assert jnp.isnan(tangent[0]) if wrong else tangent[0] == 0
+
+
 def test_cross_entropy_over_a_logit_of_minus_infinity_has_finite_gradients():
     x = jnp.asarray([1.0, 2.0, -inf])
     for options in ({}, {"label_smoothing": 0.1}):

@@ -318,6 +318,40 @@ def test_special_rows_are_those_of_the_numpy_backend(name, dtype, n):
             np.testing.assert_allclose(got, want, rtol=16 * info.eps, atol=near_0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [*NORMALIZERS, *REDUCTIONS])
+@pytest.mark.parametrize("n", [3, 50, 200, 5000])
+def test_nan_of_any_sign_and_payload_spoils_its_row(name, dtype, n):
+    # an exponent is put together from low bits, which such a NaN has
+    bits, shape = ("u4", (22, 31)) if dtype == "float32" else ("u8", (51, 63))
+    payload, sign = np.array([(1 << shape[0]) - 1, 1 << shape[1]], bits)
+    kinds = [
+        np.array(np.inf, dtype).view(bits) | payload,
+        np.array(np.nan, dtype).view(bits) | sign,
+    ]
+    for kind in kinds:
+        x = numbers((3, n), dtype)
+        x.view(bits)[1, n // 2] = kind
+        for given in (x, np.asfortranarray(x)):
+            y = call(name, given, axis=1)
+            assert np.isnan(y[1]).all()
+            assert np.isfinite(y[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [3, 50, 200, 5000])
+def test_zeros_of_both_signs_are_equal_maxima(dtype, n):
+    x = np.full((4, n), -60, dtype)
+    x[0, :2] = 0.0, -0.0
+    x[1, :2] = -0.0, 0.0
+    x[2, :2] = -0.0
+    x[3, -1] = -0.0
+    for given in (x, np.asfortranarray(x)):
+        y = call("log_softmax", given, axis=1)
+        assert (y[:3, :2] == -np.log(np.array(2, dtype))).all()
+        assert abs(y[3, -1] / ((1 - n) * np.exp(-60.0)) - 1) < (8 + 60) * np.finfo(dtype).eps
+
+
 @pytest.mark.parametrize("n", [3, 40, 5000])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_that_are_masked_altogether(dtype, n):

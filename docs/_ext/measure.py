@@ -17,6 +17,7 @@ SUBJECTS = {
     "numba": ("numba", "numpy"),
     "torch_numba": ("torch_numba", "torch"),
     "torch": ("torch", "torch"),
+    "jax_numba": ("jax_numba", "jax"),
     "jax": ("jax", "jax"),
     "dask": ("dask", "dask"),
     "default": ("default", "numpy"),

@@ -1,11 +1,6 @@
 // The kernels of `rows.cu` behind one C function, for ctypes.
 #pragma once
-#define GIVEN                                                                                     \
-  x, mask, out, parts, rows, length, inner, count, x_outer, x_length, x_inner, mask_outer,         \
-      mask_length, mask_inner, out_outer, out_length, out_inner, temperature, sink, has_sink,      \
-      negated, labels, ignored, ignores, divisor, counted, losses
-
-static void (*chosen)(ARGUMENTS);
+static void (*chosen)(Call);
 static void (*with_arguments)(void*);
 static void* closure;
 
@@ -17,14 +12,19 @@ static int over_grid(int blocks, int threads, int backwards, Call call) {
 }
 
 extern "C" __attribute__((visibility("default"))) int launch(int kernel, int blocks, int threads,
-                                                             int backwards, int function, int plain,
-                                                             ARGUMENTS) {
+                                                             int backwards, int function, int asked,
+                                                             int lanes, int beside,
+                                                             const Call* call) {
   FUNCTION = function;
-  PLAIN = plain;
+  ASKED = asked;
+  LANES = lanes;
+  BESIDE = beside;
 #if IN_PARTS
   chosen = kernel == 1 ? parts_of : kernel == 2 ? merge : finish;
+#elif CLUSTER
+  chosen = kernel == 5 ? kept : kept_vjp;
 #else
   chosen = kernel == 0 ? whole : vjp;
 #endif
-  return over_grid(blocks, threads, backwards, [&] { chosen(GIVEN); });
+  return over_grid(blocks, threads, backwards, [&] { chosen(*call); });
 }

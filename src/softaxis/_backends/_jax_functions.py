@@ -131,9 +131,12 @@ def _loss(
     ignored = None if ignore_index is None else as_integral(ignore_index, labels.dtype, x, xp)
     if ignored is not None:
         counted = index != ignored
+    live = counted
+    if where is not None:
+        live = counted & jnp.any(jnp.broadcast_to(where, x.shape), axis, keepdims=True)
     at = jnp.where(valid, index, 0)
-    loss = _jax_losses.cross_entropy(x, at, counted, axis)
-    grad = _jax_losses.residual(x, at, counted, axis)
+    loss = _jax_losses.cross_entropy(x, at, counted, live, axis)
+    grad = _jax_losses.residual(x, at, live, axis)
     if z_loss:
         lse = _jax_rows.logsumexp(jnp.where(counted, x, 0), axis)
         loss = loss + z_loss * jnp.where(counted, lse, 0) ** 2

@@ -19,17 +19,26 @@ from softaxis._backends._jax_namespace import sharding_of
 from softaxis._backends._jax_rows import Array, probabilities, product, sums
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(3,))
-def cross_entropy(x: Array, index: Array, counted: Array, axis: int) -> Array:
-    """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count."""
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def cross_entropy(
+    x: Array,
+    index: Array,
+    counted: Array,
+    live: Array,  # noqa: ARG001 - the derivative looks at it
+    axis: int,
+) -> Array:
+    """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count.
+
+    The derivative of a row that is not `live` is 0.
+    """
     r = sums(x, axis)
-    loss = (r.shift - _of_label(x, index, axis)) + r.log
+    loss = (r.shift - of_label(x, index, axis)) + r.log
     loss = jnp.where(r.s == jnp.inf, jnp.nan, loss)
     return jnp.where(counted, loss, 0)
 
 
-def _of_label(x: Array, index: Array, axis: int) -> Array:
-    """x_y: by a gather, or a sum where the axis is explicitly sharded, which no gather may be."""
+def of_label(x: Array, index: Array, axis: int) -> Array:
+    """Return x_y: by a gather, or by a sum where the axis is explicitly sharded."""
     sharding = sharding_of(x)
     if sharding is None or sharding.spec[axis] is None:
         return jnp.take_along_axis(x, index, axis)
@@ -43,30 +52,30 @@ def _is_label(x: Array, index: Array, axis: int) -> Array:
 
 
 def _cross_entropy_jvp(axis: int, primals: Any, tangents: Any) -> Any:
-    x, index, counted = primals
-    slope = jnp.sum(residual(x, index, counted, axis) * tangents[0], axis, keepdims=True)
-    return cross_entropy(x, index, counted, axis), jnp.where(counted, slope, 0)
+    x, index, _, live = primals
+    slope = jnp.sum(residual(x, index, live, axis) * tangents[0], axis, keepdims=True)
+    return cross_entropy(*primals, axis), jnp.where(live, slope, 0)
 
 
 cross_entropy.defjvp(_cross_entropy_jvp)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
-def residual(x: Array, index: Array, counted: Array, axis: int) -> Array:
-    """Return p minus one-hot labels; 0 in rows that do not count or hold nothing but -inf."""
+def residual(x: Array, index: Array, live: Array, axis: int) -> Array:
+    """Return p minus one-hot labels; 0 in rows that are not live, NaN where p is."""
     r = sums(x, axis)
     others = jnp.where((r.e == 1) & (r.s < 2), r.rest, r.s - r.e)
     w = jnp.where(_is_label(x, index, axis), -others, r.e) * jnp.where(
         r.s == jnp.inf, jnp.nan, 1 / r.s
     )
-    return jnp.where(counted & (r.s != 0), w, 0)
+    return jnp.where(live, w, 0)
 
 
 def _residual_jvp(axis: int, primals: Any, tangents: Any) -> Any:
-    x, index, counted = primals
+    x, index, live = primals
     p, s = probabilities(x, axis)
     t = product(p, s, tangents[0], axis)
-    return residual(x, index, counted, axis), jnp.where(counted, t, 0)
+    return residual(x, index, live, axis), jnp.where(live, t, 0)
 
 
 residual.defjvp(_residual_jvp)

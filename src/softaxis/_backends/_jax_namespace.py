@@ -46,17 +46,16 @@ def is_cut(a: Array, axis: Axis) -> bool:
     if sharding is None:
         return False
     parts = [sharding.spec[i] for i in as_tuple(axis)]
-    return jax.sharding.AxisType.Auto in sharding.mesh.axis_types or any(
-        part is not None for part in parts
-    )
+    may_be = sharding.mesh.size > 1 and jax.sharding.AxisType.Auto in sharding.mesh.axis_types
+    return may_be or any(part is not None for part in parts)
 
 
 def sharding_of(a: Array) -> Any:
-    """Return the sharding in the type of `a`, if it has one on more than one device."""
+    """Return the sharding in the type of `a`, if it has one."""
     if not hasattr(jax, "typeof"):  # older versions have no such types
         return None
     sharding = jax.typeof(a).sharding
-    return sharding if sharding.mesh.axis_names and sharding.mesh.size > 1 else None
+    return sharding if sharding.mesh.axis_names else None
 
 
 def _total_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:

@@ -1,19 +1,21 @@
 """CuPy: fused CUDA kernels, which CuPy compiles when they are first needed.
 
-A row that fits in the registers of a block is read once and written once; a longer one is read
-twice. The source is in the folder `_cupy`; importing this needs neither a GPU nor its driver.
+A row that fits in the registers of a block, or in the shared memory of a block or of a cluster of
+blocks, is read once and written once; a longer one is read twice. The source is in the folder
+`_cupy`; importing this needs neither a GPU nor its driver.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import cupy
 import numpy as np
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._cupy import _calls, _kernels
-from softaxis._backends._cupy._calls import Labels, Options
+from softaxis._backends._cupy._calls import FLOATS, Labels, Options
 from softaxis._backends._cupy._kernels import (
     CROSS_ENTROPY,
     CROSS_ENTROPY_AND_GRAD,
@@ -25,6 +27,7 @@ from softaxis._backends._cupy._kernels import (
     SOFTMAX,
     SOFTMAX_VJP,
 )
+from softaxis._backends._cupy._shortcuts import of_rows
 from softaxis._dtypes import as_held, as_integral
 from softaxis._libraries._cupy import LIBRARY
 from softaxis.backend import Backend, declined
@@ -33,11 +36,10 @@ Array = Any
 
 backend = Backend("cupy", types=(cupy.ndarray,))
 
-_FLOATS = ("float16", "float32", "float64")
 _NOTES = "kernels compiled and run on a CPU in the tests; not measured on a GPU"
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(shortcut=of_rows(SOFTMAX), dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def softmax(
     x: Array,
     /,
@@ -46,13 +48,14 @@ def softmax(
     where: Array | None = None,
     temperature: Array | float | None = None,
     sink: Array | float | None = None,
+    dtype: Any = None,
     out: Array | None = None,
 ) -> Any:
     """exp(x - m) / (k + rest)."""
-    return _normalized(x, axis, where, out, temperature, sink, SOFTMAX)
+    return _normalized(x, axis, where, dtype, out, temperature, sink, SOFTMAX)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(shortcut=of_rows(LOG_SOFTMAX), dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def log_softmax(
     x: Array,
     /,
@@ -61,13 +64,14 @@ def log_softmax(
     where: Array | None = None,
     temperature: Array | float | None = None,
     sink: Array | float | None = None,
+    dtype: Any = None,
     out: Array | None = None,
 ) -> Any:
     """(x - m) - (log(k) + log1p(rest / k))."""
-    return _normalized(x, axis, where, out, temperature, sink, LOG_SOFTMAX)
+    return _normalized(x, axis, where, dtype, out, temperature, sink, LOG_SOFTMAX)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def softmin(
     x: Array,
     /,
@@ -76,13 +80,14 @@ def softmin(
     where: Array | None = None,
     temperature: Array | float | None = None,
     sink: Array | float | None = None,
+    dtype: Any = None,
     out: Array | None = None,
 ) -> Any:
     """softmax(-x)."""
-    return _normalized(x, axis, where, out, temperature, sink, SOFTMAX, negated=True)
+    return _normalized(x, axis, where, dtype, out, temperature, sink, SOFTMAX, negated=True)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(shortcut=of_rows(LOGSUMEXP), dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def logsumexp(
     x: Array,
     /,
@@ -90,21 +95,28 @@ def logsumexp(
     axis: Axis,
     where: Array | None = None,
     keepdims: bool = False,
+    dtype: Any = None,
     out: Array | None = None,
 ) -> Any:
     """m + log(k) + log1p(rest / k)."""
-    return _reduced(x, axis, where, keepdims, out, Options(LOGSUMEXP))
+    return _reduced(x, axis, where, keepdims, dtype, out, LOGSUMEXP)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def logmeanexp(
-    x: Array, /, *, axis: Axis, where: Array | None = None, keepdims: bool = False
+    x: Array,
+    /,
+    *,
+    axis: Axis,
+    where: Array | None = None,
+    keepdims: bool = False,
+    dtype: Any = None,
 ) -> Any:
     """m + log(k / n) + log1p(rest / k)."""
-    return _reduced(x, axis, where, keepdims, None, Options(LOGMEANEXP))
+    return _reduced(x, axis, where, keepdims, dtype, None, LOGMEANEXP)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def cross_entropy(
     logits: Array,
     labels: Array,
@@ -112,14 +124,18 @@ def cross_entropy(
     *,
     axis: Axis,
     where: Array | None = None,
+    class_weights: Array | None = None,
     ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Any:
     """log(k) + log1p(rest / k) - z of the right class."""
-    return _loss(CROSS_ENTROPY, logits, labels, axis, where, ignore_index, reduction)
+    terms = Terms(class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    return _loss(CROSS_ENTROPY, logits, labels, axis, where, terms)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def cross_entropy_and_grad(
     logits: Array,
     labels: Array,
@@ -127,26 +143,31 @@ def cross_entropy_and_grad(
     *,
     axis: Axis,
     where: Array | None = None,
+    class_weights: Array | None = None,
     ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     reduction: str = "none",
 ) -> Any:
     """The same, and p - [c is the right class]."""
-    return _loss(CROSS_ENTROPY_AND_GRAD, logits, labels, axis, where, ignore_index, reduction)
+    terms = Terms(class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    return _loss(CROSS_ENTROPY_AND_GRAD, logits, labels, axis, where, terms)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
-def hardmax(x: Array, /, *, axis: Axis, where: Array | None = None) -> Any:
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
+def hardmax(x: Array, /, *, axis: Axis, where: Array | None = None, dtype: Any = None) -> Any:
     """1 at the first maximum, 0 elsewhere."""
-    return _filled(x, as_tuple(axis), where, None, Options(HARDMAX))
+    options = Options(HARDMAX, x.dtype if dtype is None else dtype)
+    return _filled(x, as_tuple(axis), where, None, options)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def softmax_vjp(p: Array, g: Array, /, *, axis: Axis) -> Any:
     """p (h - sum(p h)), h = g - g_top."""
     return _product(SOFTMAX_VJP, p, g, axis)
 
 
-@backend.implements(dtypes=_FLOATS, devices=("cuda",), notes=_NOTES)
+@backend.implements(dtypes=FLOATS, devices=("cuda",), notes=_NOTES)
 def log_softmax_vjp(logp: Array, g: Array, /, *, axis: Axis) -> Any:
     """g - p sum(g)."""
     return _product(LOG_SOFTMAX_VJP, logp, g, axis)
@@ -155,13 +176,14 @@ def log_softmax_vjp(logp: Array, g: Array, /, *, axis: Axis) -> Any:
 def _product(function: int, x: Array, g: Array, axis: Axis) -> Any:
     if g.dtype != x.dtype:
         return declined("takes two arrays of one dtype")
-    return _filled(x, as_tuple(axis), g, None, Options(function))
+    return _filled(x, as_tuple(axis), g, None, Options(function, x.dtype))
 
 
 def _normalized(
     x: Array,
     axis: Axis,
     where: Array | None,
+    dtype: Any,
     out: Array | None,
     temperature: Array | float | None,
     sink: Array | float | None,
@@ -169,19 +191,42 @@ def _normalized(
     *,
     negated: bool = False,
 ) -> Any:
-    if not isinstance(temperature, float | None) or not isinstance(sink, float | None):
-        return declined("takes one number as `temperature` and as `sink`")
-    if temperature is None:
-        temperature = 1.0
-    working = np.promote_types(x.dtype, np.float32)
-    options = Options(function, negated, as_held(temperature, working, LIBRARY.xp), sink)
+    axes = as_tuple(axis)
+    result = x.dtype if dtype is None else dtype
+    options = Options(function, result, negated)
+    if temperature is not None or sink is not None:
+        options = _with_numbers(options, x, axes, temperature, sink)
     is_target = out is not None and (out is x or not cupy.may_share_memory(out, x))
-    y = out if is_target else None
-    y = _filled(x, as_tuple(axis), where, y, options)
+    y = _filled(x, axes, where, out if is_target else None, options)
     if out is None or y is out or y is NotImplemented:
         return y
     out[...] = y
     return out
+
+
+def _with_numbers(
+    options: Options,
+    x: Array,
+    axes: tuple[int, ...],
+    temperature: Array | float | None,
+    sink: Array | float | None,
+) -> Options:
+    working = _working(x.dtype, options.result)
+    if isinstance(temperature, float):
+        options = options._replace(temperature=as_held(temperature, working, LIBRARY.xp))
+    elif temperature is not None:
+        temperature = temperature.astype(working, copy=False)
+        options = options._replace(temperatures=cupy.broadcast_to(temperature, x.shape))
+    if sink is None or isinstance(sink, float):
+        return options._replace(sink=sink)
+    of_rows = cupy.broadcast_to(sink.astype(working, copy=False), reduced_shape(x.shape, axes))
+    of_rows = of_rows.reshape(reduced_shape(x.shape, axes, keepdims=True))
+    return options._replace(sinks=cupy.broadcast_to(of_rows, x.shape))
+
+
+def _working(dtype: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of computation: float64 where one of two is, else float32."""
+    return np.dtype(np.float64 if dtype.itemsize == 8 or result.itemsize == 8 else np.float32)
 
 
 def _reduced(
@@ -189,9 +234,11 @@ def _reduced(
     axis: Axis,
     where: Array | None,
     keepdims: bool,
+    dtype: Any,
     out: Array | None,
-    options: Options,
+    function: int,
 ) -> Any:
+    options = Options(function, x.dtype if dtype is None else dtype)
     y = _filled(x, as_tuple(axis), where, None, options)
     if y is NotImplemented:
         return y
@@ -202,38 +249,59 @@ def _reduced(
     return out
 
 
+class Terms(NamedTuple):
+    """What a loss is asked for."""
+
+    class_weights: Array | None
+    ignore_index: int | None
+    smoothing: float
+    z_loss: float
+    reduction: str
+
+
 def _loss(
     function: int,
     logits: Array,
     labels: Array,
     axis: Axis,
     where: Array | None,
-    ignore_index: int | None,
-    reduction: str,
+    terms: Terms,
 ) -> Any:
-    if labels.dtype.kind not in "iu":
-        return declined("takes integer labels")
-    working = np.promote_types(logits.dtype, np.float32)
-    ignored = None
-    if ignore_index is not None:
-        ignored = as_integral(ignore_index, labels.dtype, labels, LIBRARY.xp)
-    order = cupy.ascontiguousarray(labels.astype(np.int64, copy=False))
-    divisor, counted = 1.0, None
-    if reduction == "mean":
-        divisor = float(labels.size)
-        if ignored is not None:
-            counted = cupy.maximum(cupy.sum(order != ignored), 1).astype(np.float64)
-    losses = cupy.empty(labels.shape, working)
-    given = Labels(order, ignored, divisor, counted, losses)
-    grad = _filled(logits, as_tuple(axis), where, None, Options(function), given)
+    if labels.dtype.kind not in "iu" or terms.z_loss == inf:
+        return declined("takes integer labels, and a finite `z_loss`")
+    working = _working(logits.dtype, logits.dtype)
+    (one,) = as_tuple(axis)
+    given = _labels(labels, logits.shape[one], terms, working)
+    grad = _filled(logits, (one,), where, None, Options(function, logits.dtype), given)
     if grad is NotImplemented:
         return grad
-    if reduction != "none":
+    losses = given.losses
+    if terms.reduction != "none":
         losses = cupy.sum(losses)
-    if reduction == "mean":
-        losses = losses / (divisor if counted is None else counted.astype(working))
+    if terms.reduction == "mean":
+        divisor = given.divisor if given.counted is None else given.counted.astype(working)
+        losses = losses / divisor
     losses = losses.astype(logits.dtype, copy=False)
     return losses if function == CROSS_ENTROPY else (losses, grad)
+
+
+def _labels(labels: Array, classes: int, terms: Terms, working: np.dtype[Any]) -> Labels:
+    """Return the labels with the divisor of their mean, which is computed where they are."""
+    weights, ignored, counted, divisor = terms.class_weights, None, None, 1.0
+    if terms.ignore_index is not None:
+        ignored = as_integral(terms.ignore_index, labels.dtype, labels, LIBRARY.xp)
+    order = cupy.ascontiguousarray(labels.astype(np.int64, copy=False))
+    if weights is not None:
+        weights = cupy.ascontiguousarray(weights.astype(working, copy=False))
+    if terms.reduction == "mean":
+        divisor = float(labels.size)
+        if weights is not None or ignored is not None:
+            share = 1 if weights is None else weights[cupy.clip(order, 0, classes - 1)]
+            share = cupy.where(order == ignored, 0, share) if ignored is not None else share
+            counted = cupy.sum(share, dtype=np.float64)
+            counted = cupy.where(counted == 0, 1.0, counted)
+    losses = cupy.empty(labels.shape, working)
+    return Labels(order, ignored, divisor, counted, weights, terms.smoothing, terms.z_loss, losses)
 
 
 def _filled(
@@ -250,24 +318,33 @@ def _filled(
     """
     if x.size == 0 or axes == ():
         return declined("takes rows that are not empty, along at least one axis")
+    if options.result is not x.dtype and options.result.name not in FLOATS:
+        return declined(f"gives {', '.join(FLOATS)} only")
     if cupy.cuda.runtime.is_hip:
         return declined("takes GPUs of NVIDIA")
     device = cupy.cuda.runtime.getDevice()
-    given = (x, where, y, None if labels is None else labels.labels)
-    if any(a is not None and a.data.device_id != device for a in given):
-        return declined("takes arrays of the current device")
+    given = [x, where, y, options.temperatures, options.sinks]
+    given += [] if labels is None else [labels.labels, labels.weights]
+    for a in given:
+        if a is not None and a.data.device_id != device:
+            return declined("takes arrays of the current device")
     mask = None if where is None else cupy.broadcast_to(where, x.shape)
-    found = _launched(x, mask, y, axes, options, labels)
+    found = _launched(device, x, mask, y, axes, options, labels)
     if found is NotImplemented:  # copies have one distance between elements, a fresh result too
         mask = None if mask is None else cupy.ascontiguousarray(mask)
-        found = _launched(cupy.ascontiguousarray(x), mask, None, axes, options, labels)
+        for name in ("temperatures", "sinks"):
+            array = getattr(options, name)
+            if array is not None:
+                options = options._replace(**{name: cupy.ascontiguousarray(array)})
+        found = _launched(device, cupy.ascontiguousarray(x), mask, None, axes, options, labels)
     if found is NotImplemented:
-        short = "" if _kernels.takes_parts(options.function) else ", and rows that fit in a block"
+        short = "" if _kernels.takes_parts(options.function) else ", and rows that fit on the chip"
         return declined(f"takes neighbouring axes{short}")
     return found
 
 
 def _launched(
+    device: int,
     x: Array,
     mask: Array | None,
     y: Array | None,
@@ -282,23 +359,23 @@ def _launched(
     function = options.function
     target = y
     if function in (LOGSUMEXP, LOGMEANEXP):
-        y = cupy.empty(reduced_shape(x.shape, axes, keepdims=True), x.dtype)
+        y = cupy.empty(reduced_shape(x.shape, axes, keepdims=True), options.result)
         target = cupy.broadcast_to(y, x.shape)
     elif y is None and function != CROSS_ENTROPY:
-        target = y = cupy.empty_like(x)
-    found = _calls.plan(x, mask, target, axes)
-    if found is None:
+        target = y = cupy.empty_like(x, options.result)
+    is_vjp = _kernels.is_vjp(function)
+    arrays = (x, mask, target, options.temperatures, options.sinks)
+    plan = _calls.plan(arrays, axes, _kernels.limits_of(device), 2 if is_vjp else 1)
+    if plan is None:
         return NotImplemented
-    layout, configuration = found
-    if configuration.parts > 1 and not _kernels.takes_parts(function):
-        return NotImplemented
-    parts = cupy.empty(_kernels.numbers_for_parts(configuration, layout.rows), np.float64)
+    configuration, rows, parts = plan.configuration, plan.layout.rows, None
+    if configuration.parts > 1:
+        if not _kernels.takes_parts(function):
+            return NotImplemented
+        parts = cupy.empty(_kernels.numbers_for_parts(configuration, rows), np.float64)
+    asked = options.asked(mask is not None and not is_vjp, labels)
     _kernels.run(
-        configuration,
-        x.dtype.name,
-        layout.rows,
-        function,
-        options.is_plain(mask is not None and not _kernels.is_vjp(function)),
-        _calls.arguments(layout, configuration, options, labels, x, mask, y, parts),
+        (device, configuration, x.dtype, options.result, rows, function, asked),
+        _calls.pack(plan.packed, options, labels, x, mask, y, parts),
     )
     return y

@@ -36,7 +36,8 @@ _STATIC = (
 _TRACED = ("temperature", "sink")
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs as a program of XLA, compiled for each way to call it."""
     jitted: dict[tuple[str, ...], Callable[..., Any]] = {}
 
     def call(*arrays: Any, **arguments: Any) -> Any:
@@ -45,12 +46,12 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(arguments.get(name), float):
                 arguments[name] = _number(arguments[name])
         static = tuple(name for name in arguments if name in _STATIC)
-        compiled = jitted.get(static)
-        if compiled is None:
-            compiled = jitted[static] = jax.jit(
+        program = jitted.get(static)
+        if program is None:
+            program = jitted[static] = jax.jit(
                 partial(function, xp=namespace), static_argnames=static
             )
-        return compiled(*arrays, **arguments)
+        return program(*arrays, **arguments)
 
     return call
 
@@ -66,7 +67,7 @@ def _number(value: float) -> Any:
 
 for _name in _generic.__all__:
     backend.implements(name=_name, dtypes=None, differentiable=True, traceable=True)(
-        _compiled(getattr(_jax_functions, _name, getattr(_generic, _name)))
+        compiled(getattr(_jax_functions, _name, getattr(_generic, _name)))
     )
 for _name, _shortcut in SHORTCUTS.items():  # for what `jax.Array` stands for outside of a trace
     _concrete = dict.fromkeys(jax.Array.__subclasses__(), _shortcut)

@@ -58,6 +58,13 @@ def _load_torch_numba() -> Any:
     return backend
 
 
+def _load_jax_numba() -> Any:
+    require("numba")
+    from softaxis._backends.jax_numba import backend
+
+    return backend
+
+
 def _load_jax() -> Any:
     from softaxis._backends.jax import backend
 
@@ -81,6 +88,7 @@ FIRST_PARTY = (
     Source("numpy", "numpy", "softaxis", _load_numpy, "numpy", ("numpy",)),
     Source("torch_numba", "torch", "softaxis", _load_torch_numba, "torch", ("torch",), "numba"),
     Source("torch", "torch", "softaxis", _load_torch, "torch", ("torch",)),
+    Source("jax_numba", "jax", "softaxis", _load_jax_numba, "jax", ("jax", "jaxlib"), "numba"),
     Source("jax", "jax", "softaxis", _load_jax, "jax", ("jax", "jaxlib")),
     Source("cupy", "cupy", "softaxis", _load_cupy, "cupy", ("cupy",)),
     Source("dask", "dask", "softaxis", _load_dask, "dask.array", ("dask",)),

@@ -17,7 +17,8 @@ def _is_tracer(x: Array) -> bool:
 
 
 def _device(x: Array) -> str:
-    return "traced" if _is_tracer(x) else str(next(iter(x.devices())).platform)
+    """Return the kind of device; of what is traced that where programs run by default."""
+    return str(jax.default_backend() if _is_tracer(x) else next(iter(x.devices())).platform)
 
 
 def _dtype(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -235,11 +236,21 @@ class DaskArrays(Arrays):
 
 
 class CuPyArrays(Arrays):
-    """CuPy."""
+    """CuPy; its bfloat16 is that of ml_dtypes, where CuPy (14 and newer) finds it."""
 
     namespace = "cupy"
-    dtypes = tuple(name for name in ALL_DTYPES if name not in {"bfloat16", "longdouble"})
+    dtypes = tuple(name for name in ALL_DTYPES if name != "longdouble")
     reads_values = False  # it would wait for the device
+
+    def __init__(self, device: Any = None) -> None:
+        super().__init__(device)
+        if (
+            int(self.xp.__version__.partition(".")[0]) < 14
+            or importlib.util.find_spec("ml_dtypes") is None
+        ):
+            self.dtypes = tuple(name for name in self.dtypes if name != "bfloat16")
+        else:
+            importlib.import_module("ml_dtypes")  # which makes it known to NumPy
 
     def dtype(self, name: str) -> Any:
         """Return a `numpy.dtype`."""
@@ -247,11 +258,16 @@ class CuPyArrays(Arrays):
 
     def from_numpy(self, array: NDArray, dtype: str) -> Any:
         """Copy to the current device."""
-        return self.xp.array(array)
+        return self.xp.array(self.held(array, dtype))
+
+    def held(self, array: NDArray, dtype: str) -> NDArray:
+        """Return an array of NumPy's with the same bits; by way of float32 to bfloat16."""
+        return array.astype(np.float32).astype(dtype) if dtype == "bfloat16" else array
 
     def to_numpy(self, array: Any) -> NDArray:
-        """Copy from the device."""
-        return np.array(array.get())
+        """Copy from the device; bfloat16 as float32."""
+        found = np.array(array.get())
+        return found.astype(np.float32) if array.dtype.name == "bfloat16" else found
 
     def layouts(self, values: NDArray, dtype: str) -> Iterator[tuple[str, Any]]:
         """Yield strides of any sign, 0 included."""

@@ -7,21 +7,28 @@ the source, so that what CuPy keeps depends on them too; no header of CUDA is ne
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import cupy
 
-from softaxis._backends._cupy._configure import MAX_BLOCKS, WARP, Configuration
+from softaxis._backends._cupy._calls import CALL
+from softaxis._backends._cupy._configure import ASIDE, MAX_BLOCKS, WARP, Configuration, Limits
 
 SOURCE = "rows.cu"
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, LOGMEANEXP, CROSS_ENTROPY, CROSS_ENTROPY_AND_GRAD = range(6)
 HARDMAX, SOFTMAX_VJP, LOG_SOFTMAX_VJP = range(6, 9)
 """Which function, as the source numbers them."""
-_NUMBERS = 5
+_FIRST_WITH_CLUSTERS = 90
+_LARGEST_CLUSTER = 8
+"""Blocks; what every device of that generation and later ones can do."""
+_NUMBERS = 6
 """float64 numbers that are left of a row, or of a part of one: NUMBERS in the source."""
-_found: dict[tuple[str, tuple[str, ...]], Any] = {}
+_MOST_READY = 1024
+_ready: dict[tuple[Any, ...], Callable[[Any], None]] = {}
+_found: dict[tuple[str, tuple[str, ...], int], Any] = {}
 
 
 @cache
@@ -32,22 +39,25 @@ def source(name: str = SOURCE) -> str:
     return re.sub(r'#include "([\w.]+)"\n', lambda found: source(found[1]), text)
 
 
-def shape_of(configuration: Configuration, dtype: str) -> tuple[str, ...]:
-    """Return the options that say what the threads hold."""
+def shape_of(configuration: Configuration, dtype: str, result: str) -> tuple[str, ...]:
+    """Return the options that say what the threads hold, read from one dtype for another."""
     return (
-        f"-D{dtype.upper()}",
+        f"-DELEMENT={dtype}",
+        f"-DRESULT={result}",
         f"-DLANES={configuration.lanes}",
         f"-DHELD={configuration.held}",
         f"-DBESIDE={int(configuration.beside)}",
         f"-DMAX_THREADS={configuration.threads}",
         f"-DIN_PARTS={int(configuration.parts > 1)}",
+        f"-DCLUSTER={configuration.cluster}",
+        f"-DCALL_BYTES={CALL.itemsize}",
     )
 
 
-def task_of(function: int, plain: bool) -> tuple[str, ...]:
+def task_of(function: int, asked: int) -> tuple[str, ...]:
     """Return the options that say what is computed."""
     left_out = "WHOLE" if is_vjp(function) else "VJP"
-    return (f"-DFUNCTION={function}", f"-DPLAIN={int(plain)}", f"-DWITHOUT_{left_out}")
+    return (f"-DFUNCTION={function}", f"-DASKED={asked}", f"-DWITHOUT_{left_out}")
 
 
 def is_vjp(function: int) -> bool:
@@ -68,6 +78,8 @@ def is_reduction(function: int) -> bool:
 def launches(configuration: Configuration, rows: int, function: int) -> list[tuple[str, int, int]]:
     """Return name, blocks and threads of each kernel of a call, in their order."""
     blocks, threads = configuration.blocks, configuration.threads
+    if configuration.cluster:
+        return [("kept_vjp" if is_vjp(function) else "kept", blocks, threads)]
     if configuration.parts == 1:
         return [("vjp" if is_vjp(function) else "whole", blocks, threads)]
     three = [
@@ -83,24 +95,61 @@ def numbers_for_parts(configuration: Configuration, rows: int) -> int:
     return 0 if configuration.parts == 1 else _NUMBERS * rows * (1 + configuration.parts)
 
 
-def run(
+@cache
+def limits_of(device: int) -> Limits:
+    """Return what a device has."""
+    of = cupy.cuda.Device(device)
+    found = of.attributes
+    has_clusters = int(of.compute_capability) >= _FIRST_WITH_CLUSTERS
+    has_room = found["MultiProcessorCount"] >= 2 * _LARGEST_CLUSTER  # or it is a slice of a device
+    cluster = _LARGEST_CLUSTER if has_clusters and has_room else 1
+    return Limits(found["MaxSharedMemoryPerBlockOptin"], cluster)
+
+
+def prepared(
+    device: int,
     configuration: Configuration,
-    dtype: str,
+    dtype: Any,
+    result: Any,
     rows: int,
     function: int,
-    plain: bool,
-    arguments: tuple[Any, ...],
-) -> None:
-    """Launch the kernels of a call on the current stream of the current device."""
-    options = ("--std=c++17", *shape_of(configuration, dtype), *task_of(function, plain))
-    for name, blocks, threads in launches(configuration, rows, function):
-        _kernel(name, options)((blocks,), (threads,), arguments)
+    asked: int,
+) -> Callable[[Any], None]:
+    """Return what launches the kernels of a call, given their argument, on the current stream.
+
+    The device is the current one.
+    """
+    options = ("--std=c++17", *shape_of(configuration, dtype.name, result.name))
+    options += task_of(function, asked)
+    shared = configuration.shared
+    ready = [
+        (_kernel(name, options, device), (blocks,), (threads,))
+        for name, blocks, threads in launches(configuration, rows, function)
+    ]
+
+    def launch(call: Any) -> None:
+        for kernel, blocks, threads in ready:
+            kernel(blocks, threads, (call,), shared_mem=shared)
+
+    return launch
 
 
-def _kernel(name: str, options: tuple[str, ...]) -> Any:
-    """Return one kernel, which loads by itself on each device that it runs on."""
-    kernel = _found.get((name, options))
+def run(key: tuple[Any, ...], call: Any) -> None:
+    """Launch the kernels of a call; `key` is what `prepared` takes."""
+    launch = _ready.get(key)
+    if launch is None:
+        if len(_ready) >= _MOST_READY:
+            _ready.clear()
+        launch = _ready[key] = prepared(*key)
+    launch(call)
+
+
+def _kernel(name: str, options: tuple[str, ...], device: int) -> Any:
+    """Return one kernel; each device has its own, which may ask for all of its shared memory."""
+    kernel = _found.get((name, options, device))
     if kernel is None:
         kernel = cupy.RawKernel(source(), name, options=options)
-        _found[name, options] = kernel
+        if name.startswith("kept"):
+            kernel.max_dynamic_shared_size_bytes = limits_of(device).shared - ASIDE
+        _found[name, options, device] = kernel
     return kernel

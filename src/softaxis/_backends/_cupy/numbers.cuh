@@ -45,10 +45,20 @@ __device__ R cooled(R x, R shift, R t) {
   return (x / R(2) - shift / R(2)) / t * R(2);
 }
 
-// A row, or a part of one: its maximum, k, rest, and how many elements the mask leaves in.
+// x / t with its limits, for a temperature that varies along the row.
+template <class R>
+__device__ R heated(R x, R t) {
+  const R most = infinity<R>();
+  if (!(t >= R(0))) return not_a_number<R>();
+  if (t == R(0) || !(x > -most && x < most)) return x > R(0) ? most : x < R(0) ? -most : x;
+  return t == most ? R(0) : x / t;
+}
+
+// A row, or a part of one: its maximum, k, rest, and how many elements the mask leaves in; of these,
+// for labels that are smoothed, the sum of the class weights w, and that of w (m - x).
 template <class R>
 struct Row {
-  R m, k, rest, live;
+  R m, k, rest, live, weight, far;
 };
 
 template <class R>
@@ -123,36 +133,3 @@ __device__ R reduced(const Row<R>& row, bool is_mean) {
   const R share = is_mean ? row.k / row.live : row.k;
   return row.m + (log_of(share) + log1p_of(row.rest / row.k));
 }
-
-// cross_entropy of the class whose logit is x: log(k) + log1p(rest / k) - z, no term of it negative.
-template <class R>
-__device__ R loss_of(const Row<R>& row, R x) {
-  return log_sum(row.k == R(0) ? R(1) : row.k, row.rest) - (x - shift_of(row.m));
-}
-
-// The derivative of that in each logit, times `scale`: p, and p - 1 of the right class, where 1 - p
-// is summed from the other classes if it is the largest.
-template <class R>
-struct Slope {
-  R shift, k, rest, inverse, scale;
-  Index y;  // the right class; -1 for a label that is none
-  bool is_ignored, is_blank;
-
-  __device__ Slope(R m, R k_, R rest_, R scale_, Index y_, bool ignored)
-      : shift(shift_of(m)),
-        k(k_),
-        rest(rest_),
-        inverse(R(1) / (k_ + rest_)),
-        scale(scale_),
-        y(y_),
-        is_ignored(ignored),
-        is_blank(y_ < 0 || m == -infinity<R>()) {}
-
-  __device__ R of(R x, Index position) const {
-    if (is_ignored) return R(0);
-    if (is_blank) return not_a_number<R>();
-    const R z = x - shift, e = exp_of(z);
-    const R others = z == R(0) ? (k - R(1)) + rest : (k + rest) - e;
-    return (position == y ? -(others * inverse) : e * inverse) * scale;
-  }
-};

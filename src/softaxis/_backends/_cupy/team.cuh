@@ -6,15 +6,9 @@
 // add in the same order, so that the bits of a row do not depend on the rows beside it.
 #pragma once
 
-#if BESIDE
 #define ROWS_A_BLOCK (static_cast<int>(blockDim.x) / LANES)
-#define ROW_IN_BLOCK (static_cast<int>(threadIdx.x) % ROWS_A_BLOCK)
-#define LANE (static_cast<int>(threadIdx.x) / ROWS_A_BLOCK)
-#else
-#define ROWS_A_BLOCK (static_cast<int>(blockDim.x) / LANES)
-#define ROW_IN_BLOCK (static_cast<int>(threadIdx.x) / LANES)
-#define LANE (static_cast<int>(threadIdx.x) % LANES)
-#endif
+#define ROW_IN_BLOCK (static_cast<int>(BESIDE ? threadIdx.x % ROWS_A_BLOCK : threadIdx.x / LANES))
+#define LANE (static_cast<int>(BESIDE ? threadIdx.x / ROWS_A_BLOCK : threadIdx.x % LANES))
 
 struct Larger {  // NaN wins
   template <class V>
@@ -38,9 +32,8 @@ struct Sum {
 };
 
 template <class V, class Op>
-__device__ V combined(V v, Op op) {
-#if BESIDE
-  __shared__ V held[MAX_THREADS];
+__device__ V through_memory(V v, Op op) {
+  SHARED(V, held, MAX_THREADS);
   const int rows = ROWS_A_BLOCK, row = ROW_IN_BLOCK, lane = LANE;
 #pragma unroll
   for (int step = 1; step < LANES; step *= 2) {
@@ -49,13 +42,13 @@ __device__ V combined(V v, Op op) {
     v = op(v, held[(lane ^ step) * rows + row]);
     __syncthreads();
   }
-#else
-#pragma unroll
-  for (int step = 1; step < (LANES < 32 ? LANES : 32); step *= 2)
-    v = op(v, __shfl_xor_sync(0xffffffffu, v, step));
-#if LANES > 32
-  constexpr int warps = LANES / 32;
-  __shared__ V held[warps];
+  return v;
+}
+
+template <class V, class Op>
+__device__ V over_warps(V v, Op op) {
+  const int warps = LANES / 32;
+  SHARED(V, held, MAX_THREADS / 32);
   if (threadIdx.x % 32 == 0) held[threadIdx.x / 32] = v;
   __syncthreads();
   v = held[threadIdx.x % warps];
@@ -65,7 +58,18 @@ __device__ V combined(V v, Op op) {
   // Lane l of a warp now holds the sum in the order of warp l % warps; all of them have its bits,
   // since a + b = b + a at every step. The next call writes `held` again.
   __syncthreads();
-#endif
-#endif
   return v;
+}
+
+template <class V, class Op>
+__device__ V combined(V v, Op op) {
+  CONSTANT_IF (BESIDE) {
+    return through_memory(v, op);
+  } else {
+#pragma unroll
+    for (int step = 1; step < (LANES < 32 ? LANES : 32); step *= 2)
+      v = op(v, __shfl_xor_sync(0xffffffffu, v, step));
+    CONSTANT_IF (LANES > 32) v = over_warps(v, op);
+    return v;
+  }
 }

@@ -66,14 +66,14 @@ def cache_folder() -> Path | None:
 
 def _folders() -> Iterator[Path]:
     for place in _places():
-        yield place / f"softaxis-{_fingerprint()}"
+        yield place / f"softaxis-{fingerprint()}"
 
 
 _NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py", "_machine.py")
 
 
 @cache
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """Return what changes with everything that the code depends on."""
     digest = sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):

@@ -2,8 +2,8 @@
 
 Some columns are copied to the scratch buffer, number by number of theirs as one vector, and from
 there on each lane of a vector is a row of its own. The sum of a row is taken in the order that
-`_rows` takes: what is there a lane of a sum is here one of `width` sums in memory, and so a row
-has the same bits wherever it lies.
+`_rows` takes: what is there a lane of a sum is here one of the sums in memory, and so a row has
+the same bits wherever it lies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba.extending import overload
 from softaxis._backends._numba._copies import ZERO, A, C, entry
 from softaxis._backends._numba._exp import exp_of_others, exp_scaled, unscaled
 from softaxis._backends._numba._jobs import of_row, unit_of
-from softaxis._backends._numba._layout import ABREAST, FEW
+from softaxis._backends._numba._layout import ABREAST, FEW, SUMS
 from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     advance,
@@ -34,27 +34,30 @@ from softaxis._backends._numba._memory import (
     width,
     write,
 )
+from softaxis._backends._numba._normalizers import fits
 from softaxis._backends._numba._rows import (
     INLINED,
-    gathered,
     inlined,
-    nothing,
     separate,
+    two_sum,
 )
 from softaxis._backends._numba._vectors import (
     F32,
-    equal,
+    counted,
     greater,
+    is_zero,
     maximum,
     narrowed,
+    none_of,
     one_more,
     select,
     splat,
+    widened,
 )
 
 
 def held(p, sums, i):
-    """Return the i-th sum, and what is held beside it."""
+    """Return the i-th sum, and what is held beside it: there are SUMS of them."""
     raise NotImplementedError
 
 
@@ -72,7 +75,7 @@ def _wide_at(p, sums, i):
 
 def _pair_at(p, sums, i):
     w = width(p)
-    return load(sums, i * w), load(sums, (w + i) * w)
+    return load(sums, i * w), load(sums, (SUMS + i) * w)
 
 
 def hold(p, sums, i, high, low):
@@ -94,7 +97,7 @@ def _put_wide(p, sums, i, high, low):
 def _put_pair(p, sums, i, high, low):
     w = width(p)
     store(sums, i * w, high)
-    store(sums, (w + i) * w, low)
+    store(sums, (SUMS + i) * w, low)
 
 
 def folded(p, sums):
@@ -111,7 +114,7 @@ def _folded(p, sums):
 
 def _one_folded(p, sums):
     w = width(p)
-    n = w // 2
+    n = SUMS // 2
     while n > 0:
         for i in range(n):
             store_wide(sums, i * w, load_wide(sums, i * w) + load_wide(sums, (i + n) * w))
@@ -121,27 +124,51 @@ def _one_folded(p, sums):
 
 def _two_folded(p, sums):
     w = width(p)
-    n = w // 2
+    n = SUMS // 2
     while n > 0:
         for i in range(n):
-            j = i + w
+            j = i + SUMS
             store(sums, i * w, load(sums, i * w) + load(sums, (i + n) * w))
             store(sums, j * w, load(sums, j * w) + load(sums, (j + n) * w))
         n //= 2
-    return load(sums, 0) + load(sums, w * w)
+    return load(sums, 0) + load(sums, SUMS * w)
+
+
+def zero_of(p):
+    """Return the vector that each sum starts with."""
+    raise NotImplementedError
+
+
+@overload(zero_of, jit_options=INLINED)
+def _zero_of(p):
+    if vector_of(p) == F32:
+        return lambda p: widened(filled(p, 0.0))
+    return lambda p: filled(p, 0.0)
+
+
+def gathered(p, high, low, x):
+    """Add a vector to a sum that is held in two."""
+    raise NotImplementedError
+
+
+@overload(gathered, jit_options=INLINED)
+def _gathered(p, high, low, x):
+    if vector_of(p) == F32:
+        return lambda p, high, low, x: (high + widened(x), low)
+    return lambda p, high, low, x: two_sum(high, low, x)
 
 
 @inlined
 def _add(p, sums, i, x):
     high, low = held(p, sums, i)
-    high, low = gathered(high, low, x)
+    high, low = gathered(p, high, low, x)
     hold(p, sums, i, high, low)
 
 
 @inlined
 def _clear(p, sums):
-    zero = nothing(p)
-    for i in range(width(p)):
+    zero = zero_of(p)
+    for i in range(SUMS):
         hold(p, sums, i, zero, zero)
 
 
@@ -163,8 +190,10 @@ def _largest(p, n):
 
 @inlined
 def _shifts(p, m):
-    """What to subtract: 0 where there is no maximum."""
-    return select(greater(m, filled(p, -inf)), m, filled(p, 0.0))
+    """What to subtract: nothing where there is no maximum. -0 rather than 0, as in `_rows`."""
+    nothing = filled(p, -0.0)
+    known = select(greater(m, filled(p, -inf)), m, nothing)
+    return select(is_zero(known), nothing, known)
 
 
 @inlined
@@ -173,16 +202,30 @@ def _exps(p, n, shift, sums):
     w = width(p)
     _clear(p, sums)
     i = 0
-    while i + 4 * w <= n or i == 0:
-        for lane in range(min(w, n)):
-            j = i + lane
-            x0, x1 = _exp(p, j, n, shift), _exp(p, j + w, n, shift)
-            x2, x3 = _exp(p, j + 2 * w, n, shift), _exp(p, j + 3 * w, n, shift)
-            _add(p, sums, lane, (x0 + x1) + (x2 + x3))
+    while i + 4 * w <= n or (i == 0 and fits(p, n)):
+        for lane in range(min(SUMS, n)):
+            x = _four_exps(p, i + lane, n, shift)
+            if w > SUMS:
+                x = x + _four_exps(p, i + lane + SUMS, n, shift)
+            _add(p, sums, lane, x)
         i += 4 * w
-    for j in range(i, n):
-        _add(p, sums, (j - i) % w, _exp(p, j, n, shift))
+    while i < n:
+        for lane in range(min(SUMS, n - i)):
+            x = _exp(p, i + lane, n, shift)
+            if w > SUMS:
+                x = x + _exp(p, i + lane + SUMS, n, shift)
+            _add(p, sums, lane, x)
+        i += w
     return folded(p, sums)
+
+
+@inlined
+def _four_exps(p, j, n, shift):
+    """Return the sum of what a lane of four vectors in a row holds."""
+    w = width(p)
+    x0, x1 = _exp(p, j, n, shift), _exp(p, j + w, n, shift)
+    x2, x3 = _exp(p, j + 2 * w, n, shift), _exp(p, j + 3 * w, n, shift)
+    return x0 + x1 + x2 + x3
 
 
 @inlined
@@ -196,35 +239,50 @@ def _exp(p, j, n, shift):
 
 
 @inlined
-def _difference(p, j, n, shift):
-    """Return the j-th vector of n, less `shift`, and -inf behind them."""
-    return load(p, j * width(p)) - shift if j < n else filled(p, -inf)
-
-
-@inlined
 def _sums(p, n, shift, sums):
     """Return the number of maxima, and the scaled sums of exp(x - m) over the others."""
     w = width(p)
-    zero = filled(p, 0.0)
-    k = zero
+    k = none_of(shift)
     _clear(p, sums)
     i = 0
-    while i + 4 * w <= n or i == 0:
-        for lane in range(min(w, n)):
-            j = i + lane
-            x0, x1 = _difference(p, j, n, shift), _difference(p, j + w, n, shift)
-            x2, x3 = _difference(p, j + 2 * w, n, shift), _difference(p, j + 3 * w, n, shift)
-            k = one_more(one_more(k, equal(x0, zero)), equal(x1, zero))
-            k = one_more(one_more(k, equal(x2, zero)), equal(x3, zero))
-            x0, x1 = exp_of_others(x0), exp_of_others(x1)
-            x2, x3 = exp_of_others(x2), exp_of_others(x3)
-            _add(p, sums, lane, (x0 + x1) + (x2 + x3))
+    while i + 4 * w <= n or (i == 0 and fits(p, n)):
+        for lane in range(min(SUMS, n)):
+            k, x = _four_others(p, i + lane, n, shift, k)
+            if w > SUMS:
+                k, y = _four_others(p, i + lane + SUMS, n, shift, k)
+                x = x + y
+            _add(p, sums, lane, x)
         i += 4 * w
-    for j in range(i, n):
-        x = load(p, j * w) - shift
-        k = one_more(k, equal(x, zero))
-        _add(p, sums, (j - i) % w, exp_of_others(x))
-    return k, folded(p, sums)
+    while i < n:
+        for lane in range(min(SUMS, n - i)):
+            k, x = _other(p, i + lane, n, shift, k)
+            if w > SUMS:
+                k, y = _other(p, i + lane + SUMS, n, shift, k)
+                x = x + y
+            _add(p, sums, lane, x)
+        i += w
+    return counted(k), folded(p, sums)
+
+
+@inlined
+def _four_others(p, j, n, shift, k):
+    """Return the count, and the sum of what a lane of four vectors in a row holds."""
+    w = width(p)
+    k, x0 = _other(p, j, n, shift, k)
+    k, x1 = _other(p, j + w, n, shift, k)
+    k, x2 = _other(p, j + 2 * w, n, shift, k)
+    k, x3 = _other(p, j + 3 * w, n, shift, k)
+    return k, x0 + x1 + x2 + x3
+
+
+@inlined
+def _other(p, j, n, shift, k):
+    """Return the count, and exp(x - m) of the j-th vector of n without maxima; 0 behind them."""
+    if j >= n:
+        return k, filled(p, 0.0)
+    z = load(p, j * width(p)) - shift
+    top = is_zero(z)
+    return one_more(k, top), exp_of_others(z, top)
 
 
 @inlined

@@ -25,7 +25,7 @@ def compiled(name: str, dtype: str, variant: str, symbols: tuple[str, str]) -> b
     of `symbols` keeps the GIL, the second one releases it.
     """
     function, arguments = entry(name, dtype, variant)
-    result = _lowered(function, len(arguments))
+    result = lowered(function, len(arguments))
     library = result.library
     module = library.create_ir_module("python")
     for symbol, releases in zip(symbols, (False, True), strict=True):
@@ -36,7 +36,7 @@ def compiled(name: str, dtype: str, variant: str, symbols: tuple[str, str]) -> b
     return code
 
 
-def _lowered(function: Callable[..., int], count: int) -> Any:
+def lowered(function: Callable[..., int], count: int) -> Any:
     """Let numba compile a function of integers, as far as LLVM's language."""
     flags = Flags()
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True

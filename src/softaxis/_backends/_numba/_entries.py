@@ -22,6 +22,7 @@ from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _losses as losses
 from softaxis._backends._numba import _normalizers as normalizers
 from softaxis._backends._numba import _reductions as reductions
+from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._jobs import job_at, number_at
 from softaxis._backends._numba._layout import (
     CHUNK,
@@ -34,7 +35,6 @@ from softaxis._backends._numba._layout import (
     SIZES,
     STRIDES,
 )
-from softaxis._backends._numba._log import log_sum
 from softaxis._backends._numba._memory import (
     advance,
     pointer,
@@ -42,11 +42,10 @@ from softaxis._backends._numba._memory import (
     read_byte,
     read_index,
     size_of,
-    width,
     write,
 )
-from softaxis._backends._numba._rows import inlined, log_four, minus, row_max, shift_of, sums
-from softaxis._backends._numba._walk import walk_long, walk_short
+from softaxis._backends._numba._rows import inlined
+from softaxis._backends._numba._walk import Lines, walk_long, walk_rows, walk_short
 
 LIKE: dict[str, Any] = {
     "float16": np.uint16(0),
@@ -104,7 +103,7 @@ def _extra(name: str, like: Any, heat: Any) -> Any:
 @inlined
 def softmax(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(normalizers.softmax_short, job, start, stop, scratch)
+        walk_short(normalizers.softmax_begin, normalizers.softmax_end, job, start, stop, scratch)
     else:
         walk_long(
             normalizers.softmax_reduce,
@@ -124,7 +123,9 @@ def softmax(job, start, stop, team, scratch, notes):
 @inlined
 def log_softmax(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(normalizers.log_softmax_short, job, start, stop, scratch)
+        walk_short(
+            normalizers.log_softmax_begin, normalizers.log_softmax_end, job, start, stop, scratch
+        )
     else:
         walk_long(
             normalizers.reduce_sums,
@@ -144,7 +145,7 @@ def log_softmax(job, start, stop, team, scratch, notes):
 @inlined
 def logsumexp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(reductions.short, job, start, stop, scratch)
+        walk_short(reductions.short, None, job, start, stop, scratch)
     else:
         walk_long(
             reductions.reduce,
@@ -164,7 +165,7 @@ def logsumexp(job, start, stop, team, scratch, notes):
 @inlined
 def cross_entropy(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(losses.loss_short, job, start, stop, scratch)
+        walk_short(losses.loss_begin, None, job, start, stop, scratch)
     else:
         walk_long(
             losses.reduce,
@@ -184,7 +185,7 @@ def cross_entropy(job, start, stop, team, scratch, notes):
 @inlined
 def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(losses.gradient_short, job, start, stop, scratch)
+        walk_short(losses.loss_begin, losses.gradient_end, job, start, stop, scratch)
     else:
         walk_long(
             losses.reduce,
@@ -204,7 +205,7 @@ def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
 @inlined
 def softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(gradients.softmax_short, job, start, stop, scratch)
+        walk_short(gradients.softmax_short, None, job, start, stop, scratch)
     else:
         walk_long(
             gradients.softmax_reduce,
@@ -224,7 +225,7 @@ def softmax_vjp(job, start, stop, team, scratch, notes):
 @inlined
 def log_softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(gradients.log_softmax_short, job, start, stop, scratch)
+        walk_short(gradients.log_softmax_short, None, job, start, stop, scratch)
     else:
         walk_long(
             gradients.log_softmax_reduce,
@@ -287,43 +288,20 @@ def _rows_and_length(x, like):
     return (rows, n) if 0 < n <= CHUNK else (0, 0)
 
 
-def _normalizer_small(short: Any) -> Callable[[Any], Callable[..., int]]:
+def _normalizer_small(begin: Any, end: Any) -> Callable[[Any], Callable[..., int]]:
     def of(like: Any) -> Callable[..., int]:
         def small(x, y):
-            rows, n = _rows_and_length(x, like)
-            a, c = pointer(_data(x), like), pointer(_data(y), like)
-            for r in range(rows):
-                source, target = advance(a, r * n), advance(c, r * n)
-                short(source, source, target, target, n, 0, 0, None, False)
-            return rows
+            count, n = _rows_and_length(x, like)
+            a, c, size = _data(x), _data(y), n * size_of(like)
+            if count > 0:
+                none = pointer(c, like)
+                rows = Lines(a, a, c, ZERO, ZERO, size, size, size, ZERO, ZERO)
+                walk_rows(begin, end, rows, count, n, none, none, like, None, False)
+            return count
 
         return small
 
     return of
-
-
-def _log_softmax_small(like: Any) -> Callable[..., int]:
-    def small(x, y):
-        rows, n = _rows_and_length(x, like)
-        a, c = pointer(_data(x), like), pointer(_data(y), like)
-        if n <= 4 * width(a):
-            for r in range(rows):
-                log_four(advance(a, r * n), advance(c, r * n), n)
-            return rows
-        m, k, rest = 0.0, 1.0, 0.0
-        for r in range(rows + 1):  # the logarithm of a row is taken beside the sum of the next
-            level = log_sum(k, rest)
-            before = m
-            if r < rows:
-                source = advance(a, r * n)
-                m = float(shift_of(row_max(source, n)))
-                k, rest = sums(source, source, n, m, None, False)
-            if r > 0:
-                done = (r - 1) * n
-                minus(advance(a, done), advance(c, done), n, before, None, level, False)
-        return rows
-
-    return small
 
 
 def _logsumexp_small(like: Any) -> Callable[..., int]:
@@ -379,7 +357,7 @@ def _cross_entropy_small(like: Any) -> Callable[..., int]:
             terms = losses.Terms(like, 0, 0.0, 0.0, ignored, 1.0)
             for r in range(rows):
                 a = advance(first, r * n)
-                losses.loss_short(a, a, a, a, n, labels + 8 * r, q + 8 * r, terms, False)
+                losses.loss_begin(a, a, a, a, n, labels + 8 * r, q + 8 * r, terms, False)
             _reduce(q, pointer(_data(result), like), rows, reduction, counted)
         return counted
 
@@ -392,12 +370,12 @@ def _cross_entropy_and_grad_small(like: Any) -> Callable[..., int]:
         labels, q = _data(y), _data(loss)
         counted = _counted(labels, rows, n, ignored)
         if counted >= 0:
-            first, target = pointer(_data(x), like), pointer(_data(slope), like)
             scale = 1.0 / max(counted, 1) if reduction == MEAN else 1.0
             terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale)
-            for r in range(rows):
-                a, c = advance(first, r * n), advance(target, r * n)
-                losses.gradient_short(a, a, c, c, n, labels + 8 * r, q + 8 * r, terms, False)
+            a, c, size = _data(x), _data(slope), n * size_of(like)
+            lines = Lines(a, a, c, labels, q, size, size, size, 8, 8)
+            begin, end, none = losses.loss_begin, losses.gradient_end, pointer(c, like)
+            walk_rows(begin, end, lines, rows, n, none, none, like, terms, False)
             _reduce(q, pointer(_data(result), like), rows, reduction, counted)
         return counted
 
@@ -420,8 +398,11 @@ KERNELS: dict[str, Any] = {
     )
 }
 SMALL: dict[str, tuple[Callable[[Any], Callable[..., int]], str]] = {
-    "softmax_small": (_normalizer_small(normalizers.softmax_short), "oo"),
-    "log_softmax_small": (_log_softmax_small, "oo"),
+    "softmax_small": (_normalizer_small(normalizers.softmax_begin, normalizers.softmax_end), "oo"),
+    "log_softmax_small": (
+        _normalizer_small(normalizers.log_softmax_begin, normalizers.log_softmax_end),
+        "oo",
+    ),
     "logsumexp_small": (_logsumexp_small, "oo"),
     "cross_entropy_small": (_cross_entropy_small, "ooooii"),
     "cross_entropy_and_grad_small": (_cross_entropy_and_grad_small, "oooooii"),

@@ -1,9 +1,10 @@
 """exp on vectors, scaled by a power of two, so that small results do not underflow on the way.
 
 With z <= 0, n = round(z / log 2) and r = z - n log 2, the result is 2**(n + BIAS) p(r), p being
-the polynomial of least relative error (Remez) that begins with 1 + r: within 0.03 eps of exp in
-float32 and 0.02 eps in float64 before rounding. The bias keeps 2**(n + BIAS) a normal number
-down to where exp(z) rounds to 0; whoever uses the result divides it out again, exactly.
+the polynomial of least relative error (Lawson) that begins with 1 + r: within 0.88 eps of exp in
+float32, where one more term would cost a tenth of the time and take a seventh off the error after
+rounding, and 0.02 eps in float64. The bias keeps 2**(n + BIAS) a normal number down to where
+exp(z) rounds to 0; whoever uses the result divides it out again, exactly.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from llvmlite import ir
 from numba.extending import intrinsic, overload
 
 from softaxis._backends._numba._memory import vector_of
-from softaxis._backends._numba._vectors import constant, fused, llvm_type
+from softaxis._backends._numba._vectors import constant, fused, integers, larger, llvm_type
 
 
 class _Kind:
     """What exp needs to know of a floating dtype."""
 
-    def __init__(self, *, bias, digits, exponent, lowest, tail):
+    def __init__(self, *, bias, digits, exponent, tail):
         self.bias = bias
         self.digits = digits
-        self.lowest = lowest
         # adding this rounds to an integer, whose low bits, biased, become an exponent
         self.rounder = 1.5 * 2.0**digits + exponent + bias
+        # n is such that 2**(n + BIAS) has no bits: it is 0
+        self.lowest = -(exponent + bias) * math.log(2)
         self.coefficients = [1.0, 1.0, *tail]
 
 
@@ -34,20 +36,17 @@ _KINDS = {
         bias=64,
         digits=23,
         exponent=127,
-        lowest=-104.0,  # exp of it is below half of the smallest subnormal number
         tail=[
-            0.49999993447481569723,
-            0.16666520631426114053,
-            0.041668388126720264847,
-            0.0083687169177604759187,
-            0.0013814594191411062704,
+            0.49999231198287936,
+            0.16667114834191932,
+            0.0418902005648616,
+            0.008312515488578297,
         ],
     ),
     "f64": _Kind(
         bias=500,
         digits=52,
         exponent=1023,
-        lowest=-745.2,
         tail=[
             0.50000000000000106271,
             0.16666666666666412551,
@@ -64,14 +63,15 @@ _KINDS = {
 }
 
 
-def _exp(builder, z, x, kept):
-    """2**BIAS exp(x) where `kept`, and 0 elsewhere."""
+def _exp(builder, z, x):
+    """2**BIAS exp(x); 0 far below, where 2**(n + BIAS) is, and NaN for NaN."""
     kind = _KINDS[z.element]
-    bits = ir.VectorType(ir.IntType(32 if z.element == "f32" else 64), z.width)
+    bits = integers(z)
 
     def same(value):
         return constant(z, value)
 
+    x = larger(builder, same(kind.lowest), x)
     rounded = fused(builder, z, x, same(1 / math.log(2)), same(kind.rounder))
     n = builder.fsub(rounded, same(kind.rounder))
     r = _remainder(builder, z, n, x)
@@ -80,12 +80,7 @@ def _exp(builder, z, x, kept):
         p = fused(builder, z, p, r, same(coefficient))
     shift = ir.Constant(bits, [kind.digits] * z.width)
     power = builder.bitcast(builder.shl(builder.bitcast(rounded, bits), shift), llvm_type(z))
-    return builder.select(kept, builder.fmul(p, power), same(0.0))
-
-
-def _counts(builder, z, x):
-    """Whether exp(x) does not round to 0, or is NaN."""
-    return builder.fcmp_unordered(">=", x, constant(z, _KINDS[z.element].lowest))
+    return builder.fmul(p, power)
 
 
 @intrinsic
@@ -93,21 +88,19 @@ def exp_scaled(typingctx, z):
     """Return 2**BIAS exp(z) for z <= 0; 0 far below, NaN for NaN."""
 
     def codegen(context, builder, sig, args):
-        return _exp(builder, z, args[0], _counts(builder, z, args[0]))
+        return _exp(builder, z, args[0])
 
     return z(z), codegen
 
 
 @intrinsic
-def exp_of_others(typingctx, z):
-    """Return the same, but 0 where z is 0: what is left of the sum without the maxima."""
+def exp_of_others(typingctx, z, top):
+    """Return the same, but 0 where `top`: what is left of the sum without the maxima."""
 
     def codegen(context, builder, sig, args):
-        (x,) = args
-        other = builder.fcmp_unordered("<", x, constant(z, 0.0))
-        return _exp(builder, z, x, builder.and_(other, _counts(builder, z, x)))
+        return builder.select(args[1], constant(z, 0.0), _exp(builder, z, args[0]))
 
-    return z(z), codegen
+    return z(z, top), codegen
 
 
 def _remainder(builder, vector, n, x):

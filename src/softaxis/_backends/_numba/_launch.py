@@ -98,7 +98,7 @@ def _planned(key: Key) -> Plan:
         g.rows // inner * -(-inner // lanes),
         large and all(d[3] % 16 == 0 for d in g.table[: g.outer]),
         not direct or kind == "e",
-        lanes * number,
+        max(2, lanes * number),  # rows that lie ready are begun two at a time
         lanes * (chunks + 1) * SLOTS if chunks > 1 else 0,
         lanes * g.length * item + BESIDE_PLANES if columns else 0,
     )

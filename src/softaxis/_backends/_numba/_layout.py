@@ -17,9 +17,10 @@ ABREAST = 4
 """Vectors of neighbouring rows that are computed together where rows lie in columns."""
 FEW = 2 * ABREAST * 64
 """Bytes of what is noted of those rows: two vectors for each of theirs."""
-BESIDE_PLANES = FEW + 16 * 16 * 8
-"""And of the sums of one vector: one in float64 for each lane of each row, or two for half of
-both."""
+SUMS = 8
+"""What the numbers of a row are added to, in float64; of float64, with the errors beside them."""
+BESIDE_PLANES = FEW + SUMS * 16 * 8
+"""And of the sums of one vector of those rows, which is half as long in float64."""
 
 COMMON = Struct("=13qd2q")
 """The fields of `_jobs.Job` in their order, without `like`, `outer`, `row` and `extra`."""
@@ -31,6 +32,17 @@ TABLE = EXTRA + EXTRA_SIZE
 
 NONE, SUM, MEAN = range(3)
 """Reductions of losses."""
+
+ROWS, LENGTH, OPERANDS, PLACES, STEPS = 0, 1, 2, 3, 8
+"""The plan that XLA keeps for a handler, of 64-bit integers: how many rows there are, and how long;
+how many operands; of which operand or result the addresses of a, b, c, p and q are, -1 for none;
+and how many bytes are between rows of p and q."""
+IGNORED = -2
+"""What a handler is given for a label that does not count; -1 stands for a wrong one."""
+
+FOUR = 4
+"""Numbers that are known of a row when one goes back: the value, or g in its place, the maximum,
+how often it is there, and the sum over the others."""
 
 NO_LABEL = -(2**63)
 """What is ignored where nothing is; only itself would be taken for it."""

@@ -193,13 +193,13 @@ def _short(a, n, p, q, terms):
 
 
 @separate
-def loss_short(a, b, s, c, n, p, q, terms, past):
-    _short(a, n, p, q, terms)
+def loss_begin(a, b, s, c, n, p, q, terms, past):
+    return _short(a, n, p, q, terms)
 
 
 @separate
-def gradient_short(a, b, s, c, n, p, q, terms, past):
-    row, y = _short(a, n, p, q, terms)
+def gradient_end(a, b, s, c, n, p, terms, known, past):
+    row, y = known
     _gradient(row, terms, y, a, c, n, ZERO, n, past)
 
 

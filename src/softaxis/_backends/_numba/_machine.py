@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import logging  # noqa: F401 - see `_loading`
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from threading import RLock
 from typing import Any, NamedTuple
 
@@ -68,17 +69,46 @@ def _label(name: str, dtype: str, variant: str) -> str:
 
 
 def _load(name: str, dtype: str, variant: str) -> Code:
-    label = _label(name, dtype, variant)
-    symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
-    machine = kept(f"{label}.o")
-    if machine is None:
+    def made() -> Any:
         from softaxis._backends._numba._compile import compiled
 
-        machine = compiled(name, dtype, variant, symbols)
+        return compiled(name, dtype, variant, symbols)
+
+    label = _label(name, dtype, variant)
+    symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
+    return Code(*(_function(label, a) for a in _addresses(label, symbols, made)))
+
+
+_handlers: dict[tuple[str, str], int] = {}
+
+
+def handler(name: str, dtype: str) -> int:
+    """Return the address of the function by which XLA calls a kernel."""
+
+    def made() -> Any:
+        from softaxis._backends._numba._xla_entries import compiled
+
+        return compiled(name, dtype, symbol)
+
+    label = _label("xla", name, dtype)
+    symbol = f"softaxis.{label}"
+    with _loading:
+        found = _handlers.get((name, dtype))
+        if found is None:
+            (found,) = _addresses(label, (symbol,), made)
+            _handlers[name, dtype] = found
+    return found
+
+
+def _addresses(label: str, symbols: tuple[str, ...], made: Callable[[], Any]) -> Iterator[int]:
+    """Return where functions are, from what was kept under a label or else just compiled."""
+    machine = kept(f"{label}.o")
+    if machine is None:
+        machine = made()
         compiled_now.append(label)
         keep(f"{label}.o", machine)
     engine = _engine(machine)
-    return Code(*(_function(label, engine.get_function_address(s)) for s in symbols))
+    return (engine.get_function_address(symbol) for symbol in symbols)
 
 
 _API = (
@@ -88,6 +118,7 @@ _API = (
     "PyLong_AsLongLong",
     "PyLong_FromLongLong",
 )
+_C = "free", "malloc"
 _MATH = "exp", "expm1", "log", "log1p"
 
 
@@ -99,6 +130,9 @@ def _engine(machine: bytes) -> Any:
         for name in _API:
             function = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p)
             llvm.add_symbol(name, function.value)
+        library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        for name in _C:
+            llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
     target = llvm.Target.from_default_triple().create_target_machine(jit=True)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     if any(llvm.address_of_symbol(name) is None for name in _MATH):

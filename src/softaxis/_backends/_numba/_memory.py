@@ -409,6 +409,17 @@ def read_index(typingctx, address):
     return types.int64(address), codegen
 
 
+@intrinsic
+def read_half_index(typingctx, address):
+    """Return the 32-bit integer at an address, with its sign."""
+
+    def codegen(context, builder, sig, args):
+        place = builder.inttoptr(args[0], ir.IntType(32).as_pointer())
+        return builder.sext(builder.load(place, align=4), ir.IntType(64))
+
+    return types.int64(address), codegen
+
+
 def size_of(like):
     """Return how many bytes a number takes."""
     raise NotImplementedError

@@ -76,33 +76,56 @@ def _counts(m, largest, t):
     return lambda m, largest, t: exp((m / 2 - largest / 2) / t * 2)
 
 
+@inlined
+def fits(a, n):
+    """Whether a row is best computed as four vectors: there are more than two, and no fifth."""
+    w = width(a)
+    return 2 * w < n <= 4 * w
+
+
 @separate
-def softmax_short(a, b, s, c, n, p, q, heat, past):
-    if heat is None and n <= 4 * width(a):
+def softmax_begin(a, b, s, c, n, p, q, heat, past):
+    """Leave exponentials in s, and return what they are to be multiplied with."""
+    if heat is None and fits(a, n):
         softmax_four(a, c, n)
-        return
+        return 1.0
     own = sink(heat, p)
     m = shift_of(max(float(row_max(a, n)), own))
     x = exps(a, s, n, m, temperature(a, heat, p))
     if own > -inf:
         x += exp(own - m) / unscaled(a)
-    scale(s, c, n, 1.0 / x, past)
+    return 1.0 / x
 
 
 @separate
-def log_softmax_short(a, b, s, c, n, p, q, heat, past):
-    if heat is None and n <= 4 * width(a):
-        log_four(a, c, n)
+def softmax_end(a, b, s, c, n, p, heat, factor, past):
+    if heat is None and fits(a, n):
         return
+    scale(s, c, n, factor, past)
+
+
+@separate
+def log_softmax_begin(a, b, s, c, n, p, q, heat, past):
+    """Return what is to be subtracted from each x: m, and log(k + rest)."""
+    if heat is None and fits(a, n):
+        log_four(a, c, n)
+        return 0.0, 0.0
     own = sink(heat, p)
-    t = temperature(a, heat, p)
     m = shift_of(max(float(row_max(a, n)), own))
-    k, rest = sums(a, c, n, m, t, not past)
+    k, rest = sums(a, c, n, m, temperature(a, heat, p), not past)
     if own == m:
         k += 1.0
     elif own > -inf:
         rest += exp(own - m)
-    minus(a, c, n, m, t, log_sum(k, rest), past)
+    return m, log_sum(k, rest)
+
+
+@separate
+def log_softmax_end(a, b, s, c, n, p, heat, less, past):
+    if heat is None and fits(a, n):
+        return
+    m, level = less
+    minus(a, c, n, m, temperature(a, heat, p), level, past)
 
 
 @separate

@@ -6,8 +6,8 @@ from math import inf, isnan, log, log1p, nan
 
 from softaxis._backends._numba._layout import SLOTS
 from softaxis._backends._numba._log import log_sum
-from softaxis._backends._numba._memory import pointer, read, width, write
-from softaxis._backends._numba._normalizers import joined
+from softaxis._backends._numba._memory import pointer, read, write
+from softaxis._backends._numba._normalizers import fits, joined
 from softaxis._backends._numba._rows import (
     inlined,
     log_four,
@@ -34,7 +34,8 @@ def _value(m, k, rest, n, mean):
 
 
 @inlined
-def _has_nan(a, n):
+def has_nan(a, n):
+    """Return whether NaN is among the numbers of a row."""
     found = False
     for i in range(n):
         found = found or isnan(read(a, i))
@@ -51,13 +52,13 @@ def written(p, q, extra, m, k, rest, spoilt):
 
 @separate
 def short(a, b, s, c, n, p, q, extra, past):
-    if n <= 4 * width(a):
+    if fits(a, n):
         m, k, rest = log_four(a, None, n)
     else:
         m = row_max(a, n)
         k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(m)
-    written(p, q, extra, m, k, rest, m == inf and _has_nan(a, n))
+    written(p, q, extra, m, k, rest, m == inf and has_nan(a, n))
 
 
 @separate
@@ -67,7 +68,7 @@ def reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     write(chunk, 0, m)
     write(chunk, 1, k)
     write(chunk, 2, rest)
-    write(chunk, 3, 1.0 if (_has_nan(a, n) if m == inf else isnan(rest)) else 0.0)
+    write(chunk, 3, 1.0 if (has_nan(a, n) if m == inf else isnan(rest)) else 0.0)
 
 
 @separate

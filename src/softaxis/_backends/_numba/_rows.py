@@ -1,9 +1,9 @@
 """What is done along one contiguous row, or a chunk of one.
 
 `p`, `q` and `c` point to its numbers, of which there are n; `m` is what is subtracted and `t` a
-temperature or None. The order of a sum depends on n alone: lane by lane, four vectors added as
-two pairs, and their sums gathered in float64 (float32) or with the rounding errors beside them
-(float64).
+temperature or None. The order of a sum depends on n alone: lane by lane, four vectors are added,
+and their sums gathered with the rounding errors beside them (float64), or half by half in float64
+(float32).
 
 While exponentials keep the processor busy, memory is asked for what follows the row: the next
 row, or the next chunk, in nearly every array.
@@ -33,13 +33,16 @@ from softaxis._backends._numba._memory import (
 )
 from softaxis._backends._numba._vectors import (
     F32,
-    equal,
+    counted,
+    halved,
+    hidden,
+    is_zero,
     largest,
     maximum,
+    none_of,
     one_more,
     splat,
     total,
-    widened,
 )
 
 INLINED = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
@@ -73,7 +76,7 @@ def row_max(p, n):
 
 
 def _wide(high, low, x):
-    return high + widened(x), low
+    return high + halved(x), low
 
 
 def _two_sum(high, low, x):
@@ -81,6 +84,9 @@ def _two_sum(high, low, x):
     s = high + x
     b = s - high
     return s, low + ((high - (s - b)) + (x - b))
+
+
+two_sum = inlined(_two_sum)
 
 
 def gathered(high, low, x):
@@ -103,7 +109,7 @@ def nothing(p):
 @overload(nothing, jit_options=INLINED)
 def _nothing(p):
     if vector_of(p) == F32:
-        return lambda p: widened(filled(p, 0.0))
+        return lambda p: halved(filled(p, 0.0))
     return lambda p: filled(p, 0.0)
 
 
@@ -127,8 +133,11 @@ def _by_halves(x, m, t):
 
 @inlined
 def shift_of(m):
-    """What to subtract: 0 where there is no maximum, so that exp(-inf) is 0 and not NaN."""
-    return m if m > -inf else 0.0
+    """What to subtract: nothing where there is no maximum, so that exp(-inf) is 0 and not NaN.
+
+    It is -0 rather than 0, because x - (-0) is never -0, which would not count as a maximum.
+    """
+    return m if m > -inf and m != 0.0 else -0.0
 
 
 @inlined
@@ -140,18 +149,16 @@ def exps(p, q, n, m, t):
     low = high
     i = 0
     while i + 4 * w <= n:
-        a = exp_scaled(shifted(load(p, i), shift, t))
-        b = exp_scaled(shifted(load(p, i + w), shift, t))
-        c = exp_scaled(shifted(load(p, i + 2 * w), shift, t))
-        d = exp_scaled(shifted(load(p, i + 3 * w), shift, t))
         expect(p, n + i)
         expect_to_write(q, n + i)
-        store(q, i, a)
-        store(q, i + w, b)
-        store(q, i + 2 * w, c)
-        store(q, i + 3 * w, d)
-        high, low = gathered(high, low, (a + b) + (c + d))
-        i += 4 * w
+        x = filled(p, 0.0)
+        stop = hidden(i + 4 * w)
+        while i < stop:
+            a = exp_scaled(shifted(load(p, i), shift, t))
+            store(q, i, a)
+            x = x + a
+            i = hidden(i + w)
+        high, low = gathered(high, low, x)
     while i < n:
         a = exp_scaled(shifted(load_part(p, i, n - i, -inf), shift, t))
         store_part(q, i, a, n - i)
@@ -190,7 +197,7 @@ def softmax_four(p, c, n):
     e0, e1 = exp_scaled(x0 - shift), exp_scaled(x1 - shift)
     e2, e3 = exp_scaled(x2 - shift), exp_scaled(x3 - shift)
     zero = nothing(p)
-    high, low = gathered(zero, zero, (e0 + e1) + (e2 + e3))
+    high, low = gathered(zero, zero, e0 + e1 + e2 + e3)
     factor = filled(p, 1.0 / (total(high) + total(low)))
     put_four(c, n, e0 * factor, e1 * factor, e2 * factor, e3 * factor)
 
@@ -201,15 +208,14 @@ def log_four(p, c, n):
     x0, x1, x2, x3 = four(p, n)
     m = largest(maximum(maximum(x0, x1), maximum(x2, x3)))
     shift = filled(p, shift_of(m))
-    zero = filled(p, 0.0)
     z0, z1, z2, z3 = x0 - shift, x1 - shift, x2 - shift, x3 - shift
-    k = one_more(one_more(zero, equal(z0, zero)), equal(z1, zero))
-    k = one_more(one_more(k, equal(z2, zero)), equal(z3, zero))
-    e0, e1 = exp_of_others(z0), exp_of_others(z1)
-    e2, e3 = exp_of_others(z2), exp_of_others(z3)
+    top0, top1, top2, top3 = is_zero(z0), is_zero(z1), is_zero(z2), is_zero(z3)
+    k = one_more(one_more(one_more(one_more(none_of(z0), top0), top1), top2), top3)
+    e0, e1 = exp_of_others(z0, top0), exp_of_others(z1, top1)
+    e2, e3 = exp_of_others(z2, top2), exp_of_others(z3, top3)
     none = nothing(p)
-    high, low = gathered(none, none, (e0 + e1) + (e2 + e3))
-    count, rest = float(total(k)), (total(high) + total(low)) * unscaled(p)
+    high, low = gathered(none, none, e0 + e1 + e2 + e3)
+    count, rest = float(total(counted(k))), (total(high) + total(low)) * unscaled(p)
     if c is not None:
         less = filled(p, log_sum(count, rest))
         put_four(c, n, z0 - less, z1 - less, z2 - less, z3 - less)
@@ -225,18 +231,25 @@ def exp_sum(p, n, m, t):
     low = high
     i = 0
     while i + 4 * w <= n:
-        a = exp_scaled(shifted(load(p, i), shift, t))
-        b = exp_scaled(shifted(load(p, i + w), shift, t))
-        c = exp_scaled(shifted(load(p, i + 2 * w), shift, t))
-        d = exp_scaled(shifted(load(p, i + 3 * w), shift, t))
         expect(p, n + i)
-        high, low = gathered(high, low, (a + b) + (c + d))
-        i += 4 * w
+        x = filled(p, 0.0)
+        stop = hidden(i + 4 * w)
+        while i < stop:
+            x = x + exp_scaled(shifted(load(p, i), shift, t))
+            i = hidden(i + w)
+        high, low = gathered(high, low, x)
     while i < n:
         a = exp_scaled(shifted(load_part(p, i, n - i, -inf), shift, t))
         high, low = gathered(high, low, a)
         i += w
     return total(high) + total(low)
+
+
+@inlined
+def other(z, k):
+    """Return the count of maxima, and exp(z), but 0 for them."""
+    top = is_zero(z)
+    return one_more(k, top), exp_of_others(z, top)
 
 
 @inlined
@@ -247,31 +260,26 @@ def sums(p, c, n, m, t, warm):
     """
     w = width(p)
     shift = filled(p, m)
-    zero = filled(p, 0.0)
-    k = zero
+    k = none_of(shift)
     high = nothing(p)
     low = high
     i = 0
     while i + 4 * w <= n:
-        x0 = shifted(load(p, i), shift, t)
-        x1 = shifted(load(p, i + w), shift, t)
-        x2 = shifted(load(p, i + 2 * w), shift, t)
-        x3 = shifted(load(p, i + 3 * w), shift, t)
         expect(p, n + i)
         if warm:
             expect_to_write(c, i)
-        k = one_more(one_more(k, equal(x0, zero)), equal(x1, zero))
-        k = one_more(one_more(k, equal(x2, zero)), equal(x3, zero))
-        x0, x1 = exp_of_others(x0), exp_of_others(x1)
-        x2, x3 = exp_of_others(x2), exp_of_others(x3)
-        high, low = gathered(high, low, (x0 + x1) + (x2 + x3))
-        i += 4 * w
+        x = filled(p, 0.0)
+        stop = hidden(i + 4 * w)
+        while i < stop:
+            k, a = other(shifted(load(p, i), shift, t), k)
+            x = x + a
+            i = hidden(i + w)
+        high, low = gathered(high, low, x)
     while i < n:
-        a = shifted(load_part(p, i, n - i, -inf), shift, t)
-        k = one_more(k, equal(a, zero))
-        high, low = gathered(high, low, exp_of_others(a))
+        k, a = other(shifted(load_part(p, i, n - i, -inf), shift, t), k)
+        high, low = gathered(high, low, a)
         i += w
-    return float(total(k)), (total(high) + total(low)) * unscaled(p)
+    return float(total(counted(k))), (total(high) + total(low)) * unscaled(p)
 
 
 @inlined

@@ -17,13 +17,15 @@ _ELEMENTS = {
     "f32": ir.FloatType(),
     "f64": ir.DoubleType(),
     "i1": ir.IntType(1),
+    "i32": ir.IntType(32),
+    "i64": ir.IntType(64),
 }
 _SCALARS = {"f32": types.float32, "f64": types.float64}
 _FIRST = ir.Constant(ir.IntType(32), 0)
 
 
 class Vector(types.Type):
-    """A vector of `width` elements, which are "f32", "f64" or, of a comparison, "i1"."""
+    """A vector of `width` elements "f32", "f64", "i1" of comparisons, "i32", "i64" of counts."""
 
     def __init__(self, element: str, width: int) -> None:
         self.element = element
@@ -40,7 +42,9 @@ class _VectorModel(models.PrimitiveModel):
 F32 = Vector("f32", 16)
 F64 = Vector("f64", 8)
 WIDE = Vector("f64", 16)
-"""What sums of F32 are held in."""
+"""F32 in the dtype in which sums of it are held."""
+COUNTS = {F32: Vector("i32", F32.width), F64: Vector("i64", F64.width)}
+"""What is counted of each of their lanes."""
 
 
 def llvm_type(vector):
@@ -51,6 +55,11 @@ def llvm_type(vector):
 def scalar_of(vector):
     """Return the type of an element."""
     return _SCALARS[vector.element]
+
+
+def integers(vector):
+    """Return LLVM's type of a vector's bits."""
+    return ir.VectorType(ir.IntType(int(vector.element[1:])), vector.width)
 
 
 def constant(vector, value):
@@ -133,14 +142,46 @@ def select(typingctx, mask, a, b):
 
 
 @intrinsic
+def is_zero(typingctx, a):
+    """Whether each lane has no bit set, as 0 has but not -0: integers are compared sooner."""
+
+    def codegen(context, builder, sig, args):
+        bits = integers(a)
+        return builder.icmp_unsigned("==", builder.bitcast(args[0], bits), ir.Constant(bits, None))
+
+    return Vector("i1", a.width)(a), codegen
+
+
+@intrinsic
+def none_of(typingctx, a):
+    """Return the counts that a row begins with."""
+    counts = COUNTS[a]
+
+    def codegen(context, builder, sig, args):
+        return constant(counts, 0)
+
+    return counts(a), codegen
+
+
+@intrinsic
 def one_more(typingctx, counts, mask):
     """Add 1 to the lanes where the mask is true."""
 
     def codegen(context, builder, sig, args):
-        more = builder.fadd(args[0], constant(counts, 1.0))
-        return builder.select(args[1], more, args[0])
+        return builder.sub(args[0], builder.sext(args[1], llvm_type(counts)))
 
     return counts(counts, mask), codegen
+
+
+@intrinsic
+def counted(typingctx, counts):
+    """Return counts as a vector of floats."""
+    (found,) = (vector for vector, of in COUNTS.items() if of == counts)
+
+    def codegen(context, builder, sig, args):
+        return builder.sitofp(args[0], llvm_type(found))
+
+    return found(counts), codegen
 
 
 @intrinsic
@@ -152,6 +193,21 @@ def splat(typingctx, like, value):
         return spread(builder, one, like.width)
 
     return like(like, value), codegen
+
+
+@intrinsic
+def hidden(typingctx, i):
+    """Return `i`, of which LLVM learns nothing.
+
+    A loop up to it is not unrolled: of an exponential's constants and numbers on the way, those
+    of one vector fit in the registers of AVX2, and processors overlap the iterations themselves.
+    """
+
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(args[0].type, [args[0].type])
+        return builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=True), args)
+
+    return i(i), codegen
 
 
 def larger(builder, a, b):
@@ -221,6 +277,18 @@ def widened(typingctx, a):
         return builder.fpext(args[0], llvm_type(WIDE))
 
     return WIDE(a), codegen
+
+
+@intrinsic
+def halved(typingctx, a):
+    """Add the halves of a vector of float32, and return the sums as float64."""
+
+    def codegen(context, builder, sig, args):
+        low = shuffled(builder, args[0], args[0], range(F64.width))
+        high = shuffled(builder, args[0], args[0], range(F64.width, F32.width))
+        return builder.fpext(builder.fadd(low, high), llvm_type(F64))
+
+    return F64(a), codegen
 
 
 @intrinsic

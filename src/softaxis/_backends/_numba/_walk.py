@@ -1,14 +1,19 @@
 """From row to row, and through the chunks of long ones.
 
-A kernel is some functions: `short` computes a row of one chunk; of a longer row, `reduce` notes
-what it has to know of each chunk, `merge` joins the notes of a row, and `finish` makes a chunk of
-the result. Where one pair is not enough, `again` and `settle` follow as a second. The notes of a
-row are SLOTS numbers for all of it, and then SLOTS for each chunk.
+A kernel is some functions: `begin` and `end` compute a row of one chunk, and what `begin` returns
+is all that `end` has to know; of a longer row, `reduce` notes what it has to know of each chunk,
+`merge` joins the notes of a row, and `finish` makes a chunk of the result. Where one pair is not
+enough, `again` and `settle` follow as a second. The notes of a row are SLOTS numbers for all of
+it, and then SLOTS for each chunk.
+
+A row ends when the next one has begun: what it waits for, the sum of a vector's lanes, a division
+or a logarithm, is then ready, and the processor was busy meanwhile.
 """
 
 from __future__ import annotations
 
 from math import inf
+from typing import Any, NamedTuple
 
 from numba.extending import overload
 
@@ -62,43 +67,81 @@ def _put_back(job, unit, first, n, scratch):
         flush(job, a, C, first, n, unit.c, unit.lanes)
 
 
+class Lines(NamedTuple):
+    """Rows at equal distances in memory: addresses of the first one, and how far it is to the next."""
+
+    a: Any
+    b: Any
+    c: Any
+    p: Any
+    q: Any
+    next_a: Any
+    next_b: Any
+    next_c: Any
+    next_p: Any
+    next_q: Any
+
+
 @inlined
-def _walk_direct(short, job, start, stop, scratch):
+def walk_rows(begin, end, rows, run, n, one, two, like, extra, past):
+    """Compute so many rows; `one` and `two` are buffers in which the exponentials may wait."""
+    state = _begin(begin, rows, ZERO, n, one, like, extra, past)
+    for r in range(1, run):
+        following = _begin(begin, rows, r, n, two if r & 1 else one, like, extra, past)
+        if end is not None:
+            _end(end, rows, r - 1, n, one if r & 1 else two, like, extra, state, past)
+        state = following
+    if end is not None:
+        _end(end, rows, run - 1, n, one if run & 1 else two, like, extra, state, past)
+
+
+@inlined
+def _begin(begin, rows, r, n, spare, like, extra, past):
+    a, b = pointer(rows.a + r * rows.next_a, like), pointer(rows.b + r * rows.next_b, like)
+    c = pointer(rows.c + r * rows.next_c, like)
+    p, q = rows.p + r * rows.next_p, rows.q + r * rows.next_q
+    return begin(a, b, buffer(c, spare, past), c, n, p, q, extra, past)
+
+
+@inlined
+def _end(end, rows, r, n, spare, like, extra, state, past):
+    a, b = pointer(rows.a + r * rows.next_a, like), pointer(rows.b + r * rows.next_b, like)
+    c = pointer(rows.c + r * rows.next_c, like)
+    end(a, b, buffer(c, spare, past), c, n, rows.p + r * rows.next_p, extra, state, past)
+
+
+@inlined
+def _walk_direct(begin, end, job, start, stop, scratch):
     """Compute rows whose numbers lie side by side, one strided dimension of them at a time."""
     last = job.outer_dimensions - 1
     inner = entry(job.outer, last, SIZE)
-    next_a, next_b, next_c = (
-        entry(job.outer, last, A),
-        entry(job.outer, last, B),
-        entry(job.outer, last, C),
-    )
-    next_p, next_q = entry(job.outer, last, P), entry(job.outer, last, Q)
-    one, _ = _lines(job, scratch)
+    one = scratch_pointer(scratch, job.like)
+    two = advance(one, job.line)
     i = start
     while i < stop:
         unit = unit_of(job, i)
         run = min(stop - i, inner - i % inner)
-        for r in range(run):
-            c = pointer(unit.c + r * next_c, job.like)
-            short(
-                pointer(unit.a + r * next_a, job.like),
-                pointer(unit.b + r * next_b, job.like),
-                buffer(c, one, job.past),
-                c,
-                job.length,
-                unit.p + r * next_p,
-                unit.q + r * next_q,
-                job.extra,
-                job.past,
-            )
+        rows = Lines(
+            unit.a,
+            unit.b,
+            unit.c,
+            unit.p,
+            unit.q,
+            entry(job.outer, last, A),
+            entry(job.outer, last, B),
+            entry(job.outer, last, C),
+            entry(job.outer, last, P),
+            entry(job.outer, last, Q),
+        )
+        walk_rows(begin, end, rows, run, job.length, one, two, job.like, job.extra, job.past)
         i += run
 
 
 @inlined
-def walk_short(short, job, start, stop, scratch):
+def walk_short(begin, end, job, start, stop, scratch):
     """Compute units of rows that are one chunk long."""
     if job.direct:
-        _walk_direct(short, job, start, stop, scratch)
+        _walk_direct(begin, end, job, start, stop, scratch)
         return
     n = job.length
     one, two = _lines(job, scratch)
@@ -108,7 +151,9 @@ def walk_short(short, job, start, stop, scratch):
         for r in range(unit.lanes):
             x, y = advance(one, r * job.line), advance(two, r * job.line)
             p, q = of_row(job, unit, r)
-            short(x, y, x, x, n, p, q, job.extra, False)
+            state = begin(x, y, x, x, n, p, q, job.extra, False)
+            if end is not None:
+                end(x, y, x, x, n, p, job.extra, state, False)
         _put_back(job, unit, ZERO, n, scratch)
 
 
