@@ -128,6 +128,38 @@ def test_what_is_compiled_has_the_same_gradient(case):
     torch.testing.assert_close(*gradients, rtol=tolerance, atol=scale)
 
 
+@pytest.mark.parametrize("case", CALLS)
+@pytest.mark.needs_package("numba")
+def test_what_is_compiled_calls_the_kernels_as_operators(case):
+    from functorch.compile import make_boxed_func
+    from torch._dynamo.backends.common import aot_autograd
+
+    torch._dynamo.reset()
+    programs = []
+
+    def look(module, _):
+        programs.append(str(module.graph))
+        return make_boxed_func(module.forward)
+
+    x, mask = logits(), masks()
+    call = lambda z: CALLS[case](softaxis, z, mask)  # noqa: E731
+    look_and_trace = aot_autograd(fw_compiler=look, bw_compiler=look)
+    softaxis.set_backends(prioritize="torch_numba")
+    try:
+        compiled = torch.compile(call, fullgraph=True, backend=look_and_trace)
+        gradients = []
+        for function in (call, compiled):
+            z = x.clone().requires_grad_()
+            y = function(z)
+            torch.where(torch.isfinite(y), y, 0.0).sum().backward()
+            gradients.append((y.detach(), z.grad))
+    finally:
+        softaxis.set_backends()
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+    assert len(programs) == 2  # forward and backward
+    assert all("softaxis" in program for program in programs)
+
+
 @every_case
 @pytest.mark.parametrize("hidden", [0.0, nan, inf], ids=str)
 def test_results_and_gradients_are_those_of_the_array_api_in_float64(backend, case, hidden):

@@ -46,7 +46,7 @@ class Kernels(NamedTuple):
     cross_entropy_vjp: Callable[[Tensor, Tensor, Tensor, Any, Terms], Tensor]
 
 
-_is_compiling = torch.compiler.is_compiling
+is_compiling = torch.compiler.is_compiling
 is_in_transform = torch._C._are_functorch_transforms_active
 
 
@@ -57,7 +57,7 @@ def is_recorded(x: Tensor) -> bool:
 
 def is_transformed() -> bool:
     """Return whether something else looks at every step: a compiler, torch.func, forward mode."""
-    return bool(_is_compiling() or is_in_transform() or forward_ad._current_level >= 0)
+    return bool(is_compiling() or is_in_transform() or forward_ad._current_level >= 0)
 
 
 _modes = torch._C._len_torch_dispatch_stack
@@ -67,7 +67,7 @@ _tracer = torch._C._get_tracing_state
 def is_watched() -> bool:
     """Return the same of a mode of PyTorch or its tracer, too."""
     return bool(
-        _is_compiling()
+        is_compiling()
         or is_in_transform()
         or forward_ad._current_level >= 0
         or _modes()
@@ -200,7 +200,7 @@ def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Te
     """Return the same of the array-API implementation."""
     keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
     if (
-        torch.is_grad_enabled() and not _is_compiling()
+        torch.is_grad_enabled() and not is_compiling()
     ):  # its own gradient keeps the tail in the next one, too
         _, pull = torch.func.vjp(lambda z: _generic.cross_entropy(z, labels, **keywords), x)
         (dx,) = pull(g)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from math import isfinite
 from struct import Struct
 from typing import Any
 
@@ -38,13 +37,20 @@ def is_memory(*tensors: Tensor | None) -> bool:
 
 def unusual(labels: Tensor, terms: Terms) -> str:
     """Return why the kernel does not compute such a loss."""
-    if labels.dtype.is_floating_point or not isfinite(terms.z_loss):
-        return "takes integer labels"
     weights = terms.class_weights
     if not is_memory(labels, weights):
         return "takes plain tensors that nothing watches"
-    if weights is not None and (is_recorded(weights) or weights.dtype is torch.bfloat16):
-        return "has no gradient of `class_weights`, and takes no bfloat16"
+    if weights is not None and is_recorded(weights):
+        return "has no gradient of `class_weights`"
+    return unusual_terms(labels, terms)
+
+
+def unusual_terms(labels: Tensor, terms: Terms) -> str:
+    """Return the same of what can be told without a look at the tensors."""
+    if labels.dtype.is_floating_point or terms.z_loss == torch.inf:
+        return "takes integer labels"
+    if terms.class_weights is not None and terms.class_weights.dtype is torch.bfloat16:
+        return "takes no `class_weights` of bfloat16"
     if terms.label_smoothing and not (terms.where is None and terms.class_weights is None):
         return "takes `label_smoothing` without `where` and `class_weights`"
     return ""

@@ -1,7 +1,7 @@
 """torch_numba: the kernels of the `numba` backend on the memory of PyTorch's CPU tensors.
 
 Nothing is copied. What torch.func transforms runs on the array-API implementation, whose steps it
-can see; what PyTorch compiles is left to the backend `torch`.
+can see; what PyTorch compiles calls the kernels as operators.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 from softaxis import _generic
 from softaxis._axes import Axis
 from softaxis._backends import _torch_numba as kernels
+from softaxis._backends import _torch_ops as ops
 from softaxis._backends._torch_autograd import (
     PLAIN,
     CrossEntropy,
@@ -21,6 +22,7 @@ from softaxis._backends._torch_autograd import (
     Normalizer,
     Rows,
     Terms,
+    is_compiling,
     is_recorded,
     is_transformed,
     is_watched,
@@ -39,6 +41,7 @@ def _record(name: str) -> dict[str, Any]:
         "dtypes": ("float16", "float32", "float64"),
         "devices": ("cpu",),
         "differentiable": True,
+        "traceable": True,
         "min_size": PAYS,
         "notes": "fewer where kernels are compiled already",
         "ready": READY[name].takes,
@@ -65,6 +68,9 @@ def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
     """exp(z) / sum(exp(z))."""
+    if is_compiling():
+        why = ops.why_not(x, axis, dtype, where)
+        return declined(why) if why else ops.softmax(x, axis, where)
     if is_transformed():
         return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
     why = _why_not(x, axis, dtype, where)
@@ -80,6 +86,9 @@ def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
     """z - log(sum(exp(z)))."""
+    if is_compiling():
+        why = ops.why_not(x, axis, dtype, where)
+        return declined(why) if why else ops.log_softmax(x, axis, where)
     if is_transformed():
         return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
     why = _why_not(x, axis, dtype, where)
@@ -101,6 +110,12 @@ def logsumexp(
     dtype: torch.dtype | None = None,
 ) -> Any:
     """m + log(sum(exp(x - m)))."""
+    if is_compiling():
+        why = ops.why_not(x, axis, dtype, where)
+        if why:
+            return declined(why)
+        y = ops.logsumexp(x, axis, where)
+        return y if keepdims else y.squeeze(axis)
     if is_transformed():
         return _generic.logsumexp(
             x, axis=axis, where=where, keepdims=keepdims, dtype=dtype, xp=LIBRARY.xp
@@ -130,6 +145,9 @@ def cross_entropy(
 ) -> Any:
     """-log p of the right class; the gradient is computed when it is asked for."""
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if is_compiling():
+        why = ops.why_no_loss(logits, labels, axis, terms)
+        return declined(why) if why else ops.cross_entropy(logits, labels, axis, terms)
     if is_transformed():
         return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
     why = kernels.unusual(labels, terms) or _why_not(logits, axis, None, where)
@@ -140,7 +158,7 @@ def cross_entropy(
     return kernels.cross_entropy(logits, labels, axis, terms)
 
 
-@backend.implements(**_record("cross_entropy_and_grad"))
+@backend.implements(**_record("cross_entropy_and_grad") | {"traceable": False})
 def cross_entropy_and_grad(
     logits: Tensor,
     labels: Tensor,
