@@ -227,6 +227,21 @@ def test_programs_that_leave_the_process_hold_steps():
     close(exported.call(x), softaxis.softmax(x), 4)
 
 
+def test_an_xla_that_knows_another_interface_runs_its_steps(monkeypatch, caplog):
+    from softaxis._backends import _jax_primitives
+
+    def refuse(*_, **__):
+        raise jax.errors.JaxRuntimeError("INVALID_ARGUMENT: the API version is incompatible")
+
+    monkeypatch.setattr(_jax_primitives, "_targets", {})
+    monkeypatch.setattr(jax.ffi, "register_ffi_target", refuse)
+    x = normal(2, *LARGE)
+    assert not is_kernel(softaxis.softmax, x)
+    np.testing.assert_array_equal(softaxis.softmax(x), STEPS["softmax"](x))
+    (line,) = caplog.messages
+    assert "its own steps run instead" in line
+
+
 def expected_rows(x):
     e = np.exp(np.asarray(x, np.float64))
     return e / e.sum(-1, keepdims=True)
