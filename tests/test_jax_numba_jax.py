@@ -347,3 +347,10 @@ def test_eight_devices():
     seen = json.loads(done.stdout.splitlines()[-1])
     assert len(seen) == 4
     assert all(one == ["True", "False"] for one in seen.values()), seen
+
+
+def test_warmup_knows_what_xla_calls():
+    from softaxis._backends._numba._layout import CALLED_BY_XLA
+    from softaxis._backends._numba._xla_entries import KERNELS
+
+    assert set(KERNELS) == CALLED_BY_XLA

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import softaxis
@@ -83,9 +84,21 @@ def _compile(backend: Any, name: str, dtype: str) -> str:
     try:
         for call in _calls(getattr(backend, name), name, dtype):
             call()
+        if find_spec("jax") is not None and dtype != "float16":
+            _compile_for_xla(name, dtype)
     except softaxis.backend.Declined as error:
         return f"not here: {str(error).rpartition(': ')[2]}"
     return ""
+
+
+def _compile_for_xla(name: str, dtype: str) -> None:
+    """Compile what XLA calls for a function, if it does, and for its gradient."""
+    from softaxis._backends._numba._layout import CALLED_BY_XLA
+    from softaxis._backends._numba._machine import handler
+
+    for one in (name, f"{name}_slope"):
+        if one in CALLED_BY_XLA:
+            handler(one, dtype)
 
 
 def _calls(function: Callable[..., Any], name: str, dtype: str) -> Iterator[Callable[[], Any]]:

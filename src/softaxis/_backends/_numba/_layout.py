@@ -37,6 +37,12 @@ ROWS, LENGTH, OPERANDS, PLACES, STEPS = 0, 1, 2, 3, 8
 """The plan that XLA keeps for a handler, of 64-bit integers: how many rows there are, and how long;
 how many operands; of which operand or result the addresses of a, b, c, p and q are, -1 for none;
 and how many bytes are between rows of p and q."""
+CALLED_BY_XLA = frozenset(
+    name + step
+    for name in ("softmax", "log_softmax", "logsumexp", "cross_entropy")
+    for step in ("", "_slope")
+)
+"""The kernels that XLA calls: of the value, and of the way back."""
 IGNORED = -2
 """What a handler is given for a label that does not count; -1 stands for a wrong one."""
 
