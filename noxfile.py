@@ -11,6 +11,7 @@ of pyproject.toml. Arguments after `--` go to the tool: `nox -s "tests(torch)" -
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -33,7 +34,12 @@ BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the project from this folder with some of its dependency groups."""
+    """Install the project from this folder with some of its dependency groups.
+
+    Sessions share the folder for compiled kernels: it takes minutes to compile them all.
+    """
+    kernels = str(session.cache_dir.resolve() / "kernels")
+    session.env["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR", kernels)
     session.install(".", *nox.project.dependency_groups(PROJECT, *groups))
 
 

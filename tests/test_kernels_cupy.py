@@ -425,6 +425,7 @@ def test_bits_depend_on_the_row_alone(device, shape, dtype, limits):
     assert np.array_equal(call("softmax", shifted), y)
     device.most_blocks, device.backwards = 2, True
     assert np.array_equal(call("softmax", x), y)
+    assert np.array_equal(call("softmax", shifted), y)
     assert np.array_equal(call("softmax", columns), z)
 
 

@@ -5,6 +5,7 @@ Elsewhere is on other devices, in a program for several of them, and in one that
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -60,10 +61,12 @@ def of_kernel(name: str, operands: str, result: str, steps: Steps) -> Primitive:
     in_steps = mlir.lower_fun(steps, multiple_results=False)
 
     def lowered(context: Any, *values: Any) -> Any:
-        if not _is_alone(context.module_context):
+        target = ""
+        if _is_alone(context.module_context):
+            target = _target(name, context.avals_in[0].dtype.name)
+        if not target:
             return in_steps(context, *values)
-        x = context.avals_in[0]
-        target, plan = _target(name, x.dtype.name), _plan(operands + result, context)
+        plan = _plan(operands + result, context)
         return jax.ffi.ffi_lowering(target)(context, *values, plan=plan)
 
     mlir.register_lowering(primitive, lowered, platform="cpu")
@@ -89,12 +92,15 @@ def _is_alone(module: Any) -> bool:
     return devices == 1 and not module.lowering_parameters.for_export
 
 
+_log = logging.getLogger("softaxis")
 _targets: dict[tuple[str, str], str] = {}
 
 
 def _target(kernel: str, dtype: str) -> str:
-    """Return the name by which XLA knows a kernel: compiled programs may be kept, so no other
-    code ever has the same."""
+    """Return the name by which XLA knows a kernel; nothing if it knows another interface.
+
+    Compiled programs may be kept, so no other code ever has the same name.
+    """
     found = _targets.get((kernel, dtype))
     if found is None:
         from softaxis._backends._numba._cache import fingerprint
@@ -102,7 +108,11 @@ def _target(kernel: str, dtype: str) -> str:
 
         found = f"softaxis.{kernel}.{dtype}.{fingerprint()}"
         pointer = jax.ffi.pycapsule(handler(kernel, dtype))
-        jax.ffi.register_ffi_target(found, pointer, platform="cpu")
+        try:
+            jax.ffi.register_ffi_target(found, pointer, platform="cpu")
+        except jax.errors.JaxRuntimeError as error:
+            _log.warning("softaxis: XLA takes no kernels, its own steps run instead: %s", error)
+            found = ""
         _targets[kernel, dtype] = found
     return found
 

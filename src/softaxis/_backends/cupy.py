@@ -219,9 +219,9 @@ def _with_numbers(
         options = options._replace(temperatures=cupy.broadcast_to(temperature, x.shape))
     if sink is None or isinstance(sink, float):
         return options._replace(sink=sink)
-    of_rows = cupy.broadcast_to(sink.astype(working, copy=False), reduced_shape(x.shape, axes))
-    of_rows = of_rows.reshape(reduced_shape(x.shape, axes, keepdims=True))
-    return options._replace(sinks=cupy.broadcast_to(of_rows, x.shape))
+    sinks = cupy.broadcast_to(sink.astype(working, copy=False), reduced_shape(x.shape, axes))
+    sinks = sinks.reshape(reduced_shape(x.shape, axes, keepdims=True))
+    return options._replace(sinks=cupy.broadcast_to(sinks, x.shape))
 
 
 def _working(dtype: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
@@ -267,8 +267,8 @@ def _loss(
     where: Array | None,
     terms: Terms,
 ) -> Any:
-    if labels.dtype.kind not in "iu" or terms.z_loss == inf:
-        return declined("takes integer labels, and a finite `z_loss`")
+    if labels.dtype.kind not in "iu" or terms.z_loss == inf or logits.size == 0:
+        return declined("takes integer labels, a finite `z_loss`, and rows that are not empty")
     working = _working(logits.dtype, logits.dtype)
     (one,) = as_tuple(axis)
     given = _labels(labels, logits.shape[one], terms, working)

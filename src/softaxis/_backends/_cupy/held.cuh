@@ -1,6 +1,9 @@
 // Held: what the threads of a team hold in registers, and what they make of it.
 #pragma once
 
+// The result of what the mask leaves out.
+__device__ inline Real of_masked() { return FUNCTION == LOG_SOFTMAX ? -infinity<Real>() : Real(0); }
+
 // A row, or a part of one, in the registers of a team.
 struct Held {
   Real value[HELD];
@@ -40,7 +43,7 @@ struct Held {
   template <class By>
   __device__ void store(const By& by, Stretch<Result> y, int lane) const {
     const bool aligned = y.is_aligned();
-    const Real masked = FUNCTION == LOG_SOFTMAX ? -infinity<Real>() : Real(0);
+    const Real masked = of_masked();
 #pragma unroll
     for (int v = 0; v < HELD; v += VECTOR) {
       hide(y.at);

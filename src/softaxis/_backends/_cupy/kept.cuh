@@ -2,18 +2,16 @@
 //
 // Of a row of n elements of s bytes, n s are read and n s written, as of rows in registers; of a mask
 // 2 n are read. A block goes over its share three times: from memory to shared memory, looking for
-// the maximum; for the sum; and for the results. A thread finds there what it put there itself.
+// the maximum; for the sum; and for the results. The sum is in the same order whether or not a row
+// is aligned, which decides about the other two.
 #pragma once
 #if CLUSTER
 
 // Two blocks a multiprocessor, of which one loads while the other waits; one where 64 registers a
 // thread are too few.
-#define IS_SINGLE (sizeof(Real) == 4)
-#define IS_LIGHT                                                                 \
-  (PLAIN ? FUNCTION <= CROSS_ENTROPY || FUNCTION == HARDMAX ||                     \
-               (FUNCTION == CROSS_ENTROPY_AND_GRAD && IS_SINGLE)                   \
-         : !ALL && FUNCTION <= CROSS_ENTROPY && IS_SINGLE)
-#define AT_A_TIME (IS_LIGHT ? 2 : 1)
+#define IS_LIGHT \
+  (FUNCTION == CROSS_ENTROPY_AND_GRAD ? sizeof(Real) == 4 : FUNCTION <= HARDMAX)
+#define AT_A_TIME (PLAIN && IS_LIGHT ? 2 : 1)
 #define KEEPING extern "C" __global__ void IN_CLUSTER __launch_bounds__(MAX_THREADS, AT_A_TIME)
 
 // Joins what the blocks of the cluster have, in the order of a binary tree over their ranks. A round
@@ -95,8 +93,44 @@ struct Share {
     }
   }
 
+  __device__ static bool is_live(const Call& c, const Place& of, Index j) {
+    return PLAIN || of.mask == nullptr || of.mask[j * c.of_mask.length];
+  }
+
+  // Load and put a row that is not aligned: one element at a time, neighbours by neighbours. Returns
+  // the maximum, and adds to `live`.
+  __device__ Real load_apart(const Call& c, const Place& of, Vector* room, int& live) const {
+    Element* const elements = reinterpret_cast<Element*>(room);
+    const Index past = (end - at + VECTOR - 1) / VECTOR * VECTOR;
+    Real m = -infinity<Real>();
+#pragma unroll 4
+    for (Index i = LANE; i < past; i += LANES) {
+      const Index j = at + i;
+      const bool is_in = j < end && is_live(c, of, j);
+      const Real x = is_in ? of.by.of(wide(of.x[j * c.of_x.length]), j) : -infinity<Real>();
+      elements[i] = Narrow<Element>::of(x);
+      m = Larger()(m, x);
+      live += is_in;
+    }
+    return m;
+  }
+
+  template <class By>
+  __device__ void write_apart(const Call& c, const Place& of, const Vector* room,
+                              const By& by) const {
+    const Element* const elements = reinterpret_cast<const Element*>(room);
+    for (Index j = at + LANE; j < end; j += LANES) {
+      const Real y = is_live(c, of, j) ? by.of(wide(elements[j - at]), j) : of_masked();
+      of.out[j * c.of_out.length] = Narrow<Result>::of(y);
+    }
+  }
+
   template <class By>
   __device__ void write(const Call& c, const Place& of, const Vector* room, const By& by) const {
+    if (!Stretch<Result>{of.out, c.of_out.length, at, end}.is_aligned()) {
+      write_apart(c, of, room, by);
+      return;
+    }
     for (Index begin = at; begin < end; begin += step()) {
       Held held;
       get(room, held, begin, of.mask, c.of_mask.length);
@@ -120,11 +154,16 @@ KEEPING kept(const Call c) {
     Held held;
     Row<Real> row{-infinity<Real>()};
     int k = 0, live = 0;
-    PIECES(begin, share) {
-      held.load(c, of, begin, share.past(begin), LANE);
-      share.put(room, held, begin);
-      row.m = Larger()(row.m, held.maximum());
-      live += __popc(held.live);
+    __syncthreads();  // all threads have written the row before
+    if (Stretch<const Element>{of.x, c.of_x.length, share.at, share.end}.is_aligned()) {
+      PIECES(begin, share) {
+        held.load(c, of, begin, share.past(begin), LANE);
+        share.put(room, held, begin);
+        row.m = Larger()(row.m, held.maximum());
+        live += __popc(held.live);
+      }
+    } else {
+      row.m = share.load_apart(c, of, room, live);
     }
     row.m = over_row<0>(row.m, Larger());
     if (FUNCTION == HARDMAX) {

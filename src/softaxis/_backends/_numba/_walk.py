@@ -68,7 +68,7 @@ def _put_back(job, unit, first, n, scratch):
 
 
 class Lines(NamedTuple):
-    """Rows at equal distances in memory: addresses of the first one, and how far it is to the next."""
+    """Rows at equal distances: addresses of the first one, and how far it is to the next."""
 
     a: Any
     b: Any

@@ -91,7 +91,7 @@ _OF_ARRAY, _OF_BUFFER = 16, 24
 _METADATA, _EXECUTE = 1, 3
 """A kind of extension, by which XLA asks for the version, and a stage."""
 _WRITTEN_FOR = 3 << 32
-"""Version 0.3 of the interface."""
+"""Version 0.3 of the interface; XLA knows whether it still goes with that."""
 # XLA's functions, each of which takes the address of its arguments: those begin with their size
 # and no extension.
 _DESTROY, _SCHEDULE, _COUNT, _CREATE, _SET_AVAILABLE = 64, 136, 144, 152, 160
