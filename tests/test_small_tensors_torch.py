@@ -54,6 +54,18 @@ def test_kernels_that_are_there_take_small_tensors(ready, name):
     assert "fewer than 131072 elements, and kernels that are not compiled" in str(explained)
 
 
+@every_function
+def test_large_tensors_go_to_the_kernels_though_these_are_not_there(ready, name):
+    from softaxis._backends import _torch_small
+
+    ready(torch.float32, False)
+    shortcut = _torch_small._where_ready(name, _torch_small._MADE[name])
+    for shape, is_taken in (((4, 5), True), ((131_071, 1), True), ((131_072, 1), False)):
+        x = numbers(*shape)
+        rest = (labels_of(x), -1, None, "none") if name == "cross_entropy" else (-1,)
+        assert (shortcut(x, *rest) is not NotImplemented) == is_taken
+
+
 def test_all_kernels_of_a_function_have_to_be_there_and_are_asked_for_once(monkeypatch):
     from softaxis._backends._numba import _machine
     from softaxis._backends._torch_ready import Ready

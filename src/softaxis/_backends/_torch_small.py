@@ -24,7 +24,7 @@ from softaxis._backends._torch_autograd import (
     is_watched,
 )
 from softaxis._backends._torch_numba import KERNELS
-from softaxis._backends._torch_ready import READY, Ready
+from softaxis._backends._torch_ready import PAYS, READY, Ready
 from softaxis._backends._torch_shortcuts import SHORTCUTS
 
 _FLOATS: dict[torch.dtype, np.dtype[Any]] = {
@@ -177,7 +177,9 @@ def _where_ready(name: str, make: Make) -> Callable[..., Any]:
     other: Callable[..., Any] = SHORTCUTS.get(name, _never)
 
     def otherwise(x: Tensor, *arguments: Any) -> Any:
-        return NotImplemented if x.is_cpu and ready[x.dtype] else other(x, *arguments)
+        if x.is_cpu and (x.numel() >= PAYS or ready[x.dtype]):  # the kernels, in the usual way
+            return NotImplemented
+        return other(x, *arguments)
 
     return make(_Codes(name, ready), otherwise)
 
