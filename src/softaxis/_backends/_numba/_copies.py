@@ -69,24 +69,40 @@ def _start_and_stride(job, start, column, i):
 @separate
 def _gather(job, source, column, first, n, target):
     """Copy numbers of a row, from the first on, to lie side by side in `target`."""
+    w = width(target)
     i = 0
     while i < n:
         run = _run(job, first, i, n)
         place, stride = _start_and_stride(job, source, column, first + i)
-        for j in range(run):
+        j = 0
+        if stride == size_of(job.like):
+            here = pointer(place, job.like)
+            while j + w <= run:
+                store(target, i + j, load(here, j))
+                j += w
+        while j < run:
             write(target, i + j, read(pointer(place + j * stride, job.like), 0))
+            j += 1
         i += run
 
 
 @separate
 def _scatter(job, source, column, first, n, target):
     """Copy numbers that lie side by side in `source` to their places in a row."""
+    w = width(source)
     i = 0
     while i < n:
         run = _run(job, first, i, n)
         place, stride = _start_and_stride(job, target, column, first + i)
-        for j in range(run):
+        j = 0
+        if stride == size_of(job.like):
+            there = pointer(place, job.like)
+            while j + w <= run:
+                store(there, j, load(source, i + j))
+                j += w
+        while j < run:
             write(pointer(place + j * stride, job.like), 0, read(source, i + j))
+            j += 1
         i += run
 
 
