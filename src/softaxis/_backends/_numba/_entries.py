@@ -205,7 +205,7 @@ def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
 @inlined
 def softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(gradients.softmax_short, None, job, start, stop, scratch)
+        walk_short(gradients.softmax_begin, gradients.softmax_end, job, start, stop, scratch)
     else:
         walk_long(
             gradients.softmax_reduce,
@@ -225,7 +225,9 @@ def softmax_vjp(job, start, stop, team, scratch, notes):
 @inlined
 def log_softmax_vjp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(gradients.log_softmax_short, None, job, start, stop, scratch)
+        walk_short(
+            gradients.log_softmax_begin, gradients.log_softmax_end, job, start, stop, scratch
+        )
     else:
         walk_long(
             gradients.log_softmax_reduce,

@@ -10,22 +10,29 @@ from math import expm1, inf
 
 from softaxis._backends._numba._exp import exp_scaled, unscaled
 from softaxis._backends._numba._layout import SLOTS
-from softaxis._backends._numba._memory import filled, read, width, write
+from softaxis._backends._numba._memory import (
+    filled,
+    load,
+    load_part,
+    read,
+    store,
+    store_part,
+    width,
+    write,
+)
 from softaxis._backends._numba._rows import (
     gathered,
     get,
     inlined,
     nothing,
-    put,
-    row_max,
     separate,
 )
 from softaxis._backends._numba._vectors import (
     count,
     equal,
     greater,
+    hidden,
     largest,
-    maximum,
     select,
     total,
 )
@@ -35,59 +42,84 @@ LIKELY = -0.5108256237659907
 
 
 @inlined
-def _top(p, g, n, m):
-    """Return the largest of g where p is m."""
-    tops = filled(p, m)
-    best = filled(p, -inf)
-    lowest = best
+def _top(p, g, n):
+    """Return the maximum of p, and g there: of several, the largest in the lanes' first ones."""
+    w = width(p)
+    lowest = filled(p, -inf)
+    m = lowest
+    top = lowest
     i = 0
-    while i < n:
-        here = equal(get(p, i, n, -inf), tops)
-        best = maximum(select(here, get(g, i, n, -inf), lowest), best)
-        i += width(p)
-    return largest(best)
+    while i + w <= n:
+        x = load(p, i)
+        above = greater(x, m)
+        m = select(above, x, m)
+        top = select(above, load(g, i), top)
+        i += w
+    if i < n:
+        x = load_part(p, i, n - i, -inf)
+        above = greater(x, m)
+        m = select(above, x, m)
+        top = select(above, load_part(g, i, n - i, -inf), top)
+    best = largest(m)
+    return best, largest(select(equal(m, filled(p, best)), top, lowest))
 
 
 @inlined
 def _dot(p, g, n, top):
     """Return sum p (g - top)."""
+    w = width(p)
     tops = filled(p, top)
     zero = filled(p, 0.0)
     high = nothing(p)
     low = high
     i = 0
-    while i < n:
-        x = get(p, i, n, 0.0)
-        h = select(equal(x, zero), zero, get(g, i, n, 0.0) - tops)
+    while i + w <= n:
+        x = load(p, i)
+        h = select(equal(x, zero), zero, load(g, i) - tops)
         high, low = gathered(high, low, x * h)
-        i += width(p)
+        i += w
+    if i < n:
+        x = load_part(p, i, n - i, 0.0)
+        h = select(equal(x, zero), zero, load_part(g, i, n - i, 0.0) - tops)
+        high, low = gathered(high, low, x * h)
     return total(high) + total(low)
 
 
 @inlined
 def _softmax_out(p, g, c, n, top, dot):
+    w = width(p)
     tops = filled(p, top)
     dots = filled(p, dot)
     zero = filled(p, 0.0)
     i = 0
-    while i < n:
-        x = get(p, i, n, 0.0)
-        dx = x * ((get(g, i, n, 0.0) - tops) - dots)
-        put(c, i, n, select(equal(x, zero), zero, dx), False)
-        i += width(p)
+    while i + w <= n:
+        x = load(p, i)
+        dx = x * ((load(g, i) - tops) - dots)
+        store(c, i, select(equal(x, zero), zero, dx))
+        i += w
+    if i < n:
+        x = load_part(p, i, n - i, 0.0)
+        dx = x * ((load_part(g, i, n - i, 0.0) - tops) - dots)
+        store_part(c, i, select(equal(x, zero), zero, dx), n - i)
 
 
 @separate
-def softmax_short(a, b, s, c, n, p, q, extra, past):
-    top = _top(a, b, n, row_max(a, n))
-    _softmax_out(a, b, c, n, top, _dot(a, b, n, top))
+def softmax_begin(a, b, s, c, n, p, q, extra, past):
+    _, top = _top(a, b, n)
+    return top, _dot(a, b, n, top)
+
+
+@separate
+def softmax_end(a, b, s, c, n, p, extra, known, past):
+    top, dot = known
+    _softmax_out(a, b, c, n, top, dot)
 
 
 @separate
 def softmax_reduce(a, b, c, n, first, p, extra, row, chunk, keep):
-    m = row_max(a, n)
+    m, top = _top(a, b, n)
     write(chunk, 0, float(m))
-    write(chunk, 1, float(_top(a, b, n, m)))
+    write(chunk, 1, float(top))
 
 
 @separate
@@ -135,9 +167,7 @@ def softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
 @inlined
 def _log_sums(p, g, n):
     """Return the sum of g over unlikely components, over likely ones, and how many those are."""
-    limit = filled(p, LIKELY)
-    zero = filled(p, 0.0)
-    dead = filled(p, -inf)
+    w = width(p)
     likely = 0.0
     k = 0
     high = nothing(p)
@@ -145,31 +175,37 @@ def _log_sums(p, g, n):
     i = 0
     while i < n:
         logp = get(p, i, n, -inf)
-        x = select(equal(logp, dead), zero, get(g, i, n, 0.0))
-        above = greater(logp, limit)
+        x = get(g, i, n, 0.0)
+        x = select(equal(logp, filled(p, -inf)), filled(p, 0.0), x)
+        above = greater(logp, filled(p, LIKELY))
         here = count(above)
         if here > 0:
             k += here
-            likely += float(total(select(above, x, zero)))
-        high, low = gathered(high, low, select(above, zero, x))
-        i += width(p)
+            likely += float(total(select(above, x, filled(p, 0.0))))
+            x = select(above, filled(p, 0.0), x)
+        high, low = gathered(high, low, x)
+        i += w
     return total(high) + total(low), likely, k
 
 
 @inlined
 def _log_out(p, g, c, n, sum_of_g):
     """c = g - p sum_of_g; 0 where p is 0."""
+    w = width(p)
     sums = filled(p, sum_of_g)
     zero = filled(p, 0.0)
     dead = filled(p, -inf)
     scale = filled(p, unscaled(p))
     i = 0
-    while i < n:
-        logp = get(p, i, n, -inf)
-        x = get(g, i, n, 0.0)
-        dx = x - exp_scaled(logp) * scale * sums
-        put(c, i, n, select(equal(logp, dead), zero, dx), False)
-        i += width(p)
+    while i + w <= n:
+        logp = load(p, i)
+        dx = load(g, i) - exp_scaled(logp) * scale * sums
+        store(c, i, select(equal(logp, dead), zero, dx))
+        i = hidden(i + w)
+    if i < n:
+        logp = load_part(p, i, n - i, -inf)
+        dx = load_part(g, i, n - i, 0.0) - exp_scaled(logp) * scale * sums
+        store_part(c, i, select(equal(logp, dead), zero, dx), n - i)
 
 
 @inlined
@@ -193,8 +229,13 @@ def _log_chunk(p, g, c, n, others, likely, k):
 
 
 @separate
-def log_softmax_short(a, b, s, c, n, p, q, extra, past):
-    others, likely, k = _log_sums(a, b, n)
+def log_softmax_begin(a, b, s, c, n, p, q, extra, past):
+    return _log_sums(a, b, n)
+
+
+@separate
+def log_softmax_end(a, b, s, c, n, p, extra, known, past):
+    others, likely, k = known
     _log_chunk(a, b, c, n, others, likely, k)
 
 

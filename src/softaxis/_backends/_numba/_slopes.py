@@ -68,11 +68,16 @@ def _times(c, n, factor):
 
 
 @separate
-def softmax_short(a, b, s, c, n, p, q, extra, past):
+def softmax_begin(a, b, s, c, n, p, q, extra, past):
+    return gradients.softmax_begin(a, b, s, c, n, p, q, extra, past)
+
+
+@separate
+def softmax_end(a, b, s, c, n, p, extra, known, past):
     if isnan(read(a, 0)):
         _spoilt(b, c, n)
     else:
-        gradients.softmax_short(a, b, s, c, n, p, q, extra, past)
+        gradients.softmax_end(a, b, s, c, n, p, extra, known, past)
 
 
 @separate
@@ -84,11 +89,16 @@ def softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
 
 
 @separate
-def log_softmax_short(a, b, s, c, n, p, q, extra, past):
+def log_softmax_begin(a, b, s, c, n, p, q, extra, past):
+    return gradients.log_softmax_begin(a, b, s, c, n, p, q, extra, past)
+
+
+@separate
+def log_softmax_end(a, b, s, c, n, p, extra, known, past):
     if isnan(read(a, 0)):
         _spoilt(b, c, n)
     else:
-        gradients.log_softmax_short(a, b, s, c, n, p, q, extra, past)
+        gradients.log_softmax_end(a, b, s, c, n, p, extra, known, past)
 
 
 @separate

@@ -85,14 +85,17 @@ class Lines(NamedTuple):
 @inlined
 def walk_rows(begin, end, rows, run, n, one, two, like, extra, past):
     """Compute so many rows; `one` and `two` are buffers in which the exponentials may wait."""
-    state = _begin(begin, rows, ZERO, n, one, like, extra, past)
+    if end is None:
+        for r in range(run):
+            _begin(begin, rows, r, n, one, like, extra, past)
+        return
+    # 0, not ZERO: of a function in two places, LLVM lost what the first one read (numba 0.68)
+    state = _begin(begin, rows, 0, n, one, like, extra, past)
     for r in range(1, run):
         following = _begin(begin, rows, r, n, two if r & 1 else one, like, extra, past)
-        if end is not None:
-            _end(end, rows, r - 1, n, one if r & 1 else two, like, extra, state, past)
+        _end(end, rows, r - 1, n, one if r & 1 else two, like, extra, state, past)
         state = following
-    if end is not None:
-        _end(end, rows, run - 1, n, one if run & 1 else two, like, extra, state, past)
+    _end(end, rows, run - 1, n, one if run & 1 else two, like, extra, state, past)
 
 
 @inlined

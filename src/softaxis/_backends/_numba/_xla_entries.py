@@ -39,8 +39,8 @@ KERNELS = {
         normalizers.softmax_finish,
     ),
     "softmax_slope": _Kernel(
-        slopes.softmax_short,
-        None,
+        slopes.softmax_begin,
+        slopes.softmax_end,
         gradients.softmax_reduce,
         gradients.softmax_merge,
         slopes.softmax_finish,
@@ -55,8 +55,8 @@ KERNELS = {
         normalizers.log_softmax_finish,
     ),
     "log_softmax_slope": _Kernel(
-        slopes.log_softmax_short,
-        None,
+        slopes.log_softmax_begin,
+        slopes.log_softmax_end,
         gradients.log_softmax_reduce,
         gradients.log_softmax_merge,
         slopes.log_softmax_finish,
