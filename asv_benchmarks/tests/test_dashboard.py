@@ -34,7 +34,7 @@ def open_graph(page, address):
 
 
 def curves(page):
-    """Return the points of every curve by its implementation: where machines differ, the longest."""
+    """Return the points of every curve by its implementation: of several machines, the longest."""
     found = {}
     for label, points in page.evaluate(CURVES):
         name = label.rpartition("implementation-")[2].partition(";")[0]
