@@ -13,7 +13,7 @@ from math import inf, isnan
 from numba.extending import overload
 
 from softaxis._backends._numba._copies import ZERO, A, C, entry
-from softaxis._backends._numba._exp import exp_of_others, exp_scaled, unscaled
+from softaxis._backends._numba._exp import exp_scaled, unscaled
 from softaxis._backends._numba._jobs import of_row, unit_of
 from softaxis._backends._numba._layout import ABREAST, FEW, SUMS
 from softaxis._backends._numba._log import log_sum
@@ -38,6 +38,7 @@ from softaxis._backends._numba._normalizers import fits
 from softaxis._backends._numba._rows import (
     INLINED,
     inlined,
+    other,
     separate,
     two_sum,
 )
@@ -49,7 +50,6 @@ from softaxis._backends._numba._vectors import (
     maximum,
     narrowed,
     none_of,
-    one_more,
     select,
     splat,
     widened,
@@ -280,9 +280,7 @@ def _other(p, j, n, shift, k):
     """Return the count, and exp(x - m) of the j-th vector of n without maxima; 0 behind them."""
     if j >= n:
         return k, filled(p, 0.0)
-    z = load(p, j * width(p)) - shift
-    top = is_zero(z)
-    return one_more(k, top), exp_of_others(z, top)
+    return other(load(p, j * width(p)) - shift, k)
 
 
 @inlined

@@ -71,10 +71,16 @@ def reduce(a, b, c, n, first, p, extra, row, chunk, keep):
     write(chunk, 3, 1.0 if (has_nan(a, n) if m == inf else isnan(rest)) else 0.0)
 
 
+@inlined
+def is_spoilt(chunk, chunks):
+    """Return whether a chunk of a row has noted that NaN is in it."""
+    found = False
+    for i in range(chunks):
+        found = found or read(chunk, i * SLOTS + 3) != 0.0
+    return found
+
+
 @separate
 def merge(row, chunk, chunks, n, p, q, like, extra):
     m, k, rest = joined(chunk, chunks, None)
-    spoilt = False
-    for i in range(chunks):
-        spoilt = spoilt or read(chunk, i * SLOTS + 3) != 0.0
-    written(p, q, extra, m, k, rest, spoilt)
+    written(p, q, extra, m, k, rest, is_spoilt(chunk, chunks))

@@ -13,7 +13,7 @@ from softaxis._backends._numba import _gradients as gradients
 from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba._copies import ZERO
 from softaxis._backends._numba._exp import unscaled
-from softaxis._backends._numba._layout import FOUR, IGNORED, SLOTS
+from softaxis._backends._numba._layout import FOUR, IGNORED
 from softaxis._backends._numba._memory import (
     filled,
     pointer,
@@ -58,20 +58,6 @@ def _put_zeros(c, n):
         i += width(c)
 
 
-@inlined
-def _times(c, n, factor):
-    factors = filled(c, factor)
-    i = 0
-    while i < n:
-        put(c, i, n, get(c, i, n, 0.0) * factors, False)
-        i += width(c)
-
-
-@separate
-def softmax_begin(a, b, s, c, n, p, q, extra, past):
-    return gradients.softmax_begin(a, b, s, c, n, p, q, extra, past)
-
-
 @separate
 def softmax_end(a, b, s, c, n, p, extra, known, past):
     if isnan(read(a, 0)):
@@ -86,11 +72,6 @@ def softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past):
         _spoilt(b, c, n)
     else:
         gradients.softmax_finish(a, b, c, n, first, p, extra, row, chunk, keep, past)
-
-
-@separate
-def log_softmax_begin(a, b, s, c, n, p, q, extra, past):
-    return gradients.log_softmax_begin(a, b, s, c, n, p, q, extra, past)
 
 
 @separate
@@ -148,18 +129,10 @@ def sums_short(a, b, s, c, n, p, q, like, past):
     _note(q, like, 0.0, m, k, rest, spoilt)
 
 
-@inlined
-def _is_spoilt(chunk, chunks):
-    found = False
-    for i in range(chunks):
-        found = found or read(chunk, i * SLOTS + 3) != 0.0
-    return found
-
-
 @separate
 def sums_merge(row, chunk, chunks, n, p, q, like, extra):
     m, k, rest = joined(chunk, chunks, None)
-    _note(q, extra, 0.0, m, k, rest, _is_spoilt(chunk, chunks))
+    _note(q, extra, 0.0, m, k, rest, reductions.is_spoilt(chunk, chunks))
 
 
 @inlined
@@ -190,7 +163,7 @@ def loss_merge(row, chunk, chunks, n, p, q, like, extra):
     m, k, rest = joined(chunk, chunks, None)
     y = read_half_index(p)
     x = read(row, 0) if 0 <= y < n else (0.0 if y == IGNORED else nan)
-    _note(q, extra, x, m, k, rest, _is_spoilt(chunk, chunks))
+    _note(q, extra, x, m, k, rest, reductions.is_spoilt(chunk, chunks))
 
 
 @separate

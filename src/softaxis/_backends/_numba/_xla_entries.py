@@ -39,7 +39,7 @@ KERNELS = {
         normalizers.softmax_finish,
     ),
     "softmax_slope": _Kernel(
-        slopes.softmax_begin,
+        gradients.softmax_begin,
         slopes.softmax_end,
         gradients.softmax_reduce,
         gradients.softmax_merge,
@@ -55,7 +55,7 @@ KERNELS = {
         normalizers.log_softmax_finish,
     ),
     "log_softmax_slope": _Kernel(
-        slopes.log_softmax_begin,
+        gradients.log_softmax_begin,
         slopes.log_softmax_end,
         gradients.log_softmax_reduce,
         gradients.log_softmax_merge,
