@@ -43,7 +43,12 @@ class Kernels(NamedTuple):
     logsumexp: Callable[[Tensor, Any, Tensor | None], Tensor]
     logsumexp_vjp: Callable[[Tensor, Tensor, Tensor, Any, Tensor | None], Tensor]
     cross_entropy: Callable[[Tensor, Tensor, Any, Terms], Tensor]
-    cross_entropy_vjp: Callable[[Tensor, Tensor, Tensor, Any, Terms], Tensor]
+    cross_entropy_vjp: Callable[..., Tensor]
+    """Of logits, labels, the gradient, the axis and terms; and of notes, where there are any."""
+    cross_entropy_noted: (
+        Callable[[Tensor, Tensor, Any, Terms], tuple[Tensor, Tensor | None]] | None
+    ) = None
+    """The loss, and some numbers of each row that shorten the way back."""
 
 
 is_compiling = torch.compiler.is_compiling
@@ -167,20 +172,22 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
 
         `known` are the loss as an array and, of few logits, the gradient of its sum; or None.
         """
-        ctx.kept = {}
-        if known is None:
-            loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
-        else:
+        ctx.kept, notes = {}, None
+        if known is not None:
             loss = torch.from_numpy(known[0])
             ctx.kept["slope"] = known[1]
-        ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
+        elif rows.kernels.cross_entropy_noted is not None:
+            loss, notes = rows.kernels.cross_entropy_noted(x, labels, rows.axis, terms)
+        else:
+            loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
+        ctx.save_for_backward(x, labels, terms.where, terms.class_weights, notes)
         ctx.rows, ctx.terms = rows, terms._replace(where=None, class_weights=None)
         return loss
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """g d loss / d x."""
-        x, labels, where, class_weights = ctx.saved_tensors
+        x, labels, where, class_weights, notes = ctx.saved_tensors
         rows, terms = ctx.rows, ctx.terms
         if where is not None or class_weights is not None:
             terms = terms._replace(where=where, class_weights=class_weights)
@@ -191,6 +198,8 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
             dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
         elif slope is not None and g.ndim == 0 and g.item() == 1:
             dx = torch.from_numpy(slope)
+        elif notes is not None:
+            dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms, notes)
         else:
             dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms)
         return dx, None, None, None, None

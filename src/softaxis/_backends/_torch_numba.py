@@ -17,7 +17,7 @@ from softaxis._backends._numba_small import HELD
 from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
 from softaxis._backends._torch_kernels import KERNELS as NATIVE
 from softaxis._backends._torch_ready import PAYS, READY
-from softaxis._threads import at_most
+from softaxis._backends._torch_team import threads
 
 _ALONE = 1 << 15
 """Elements of a tensor that is computed by one thread anyhow."""
@@ -162,26 +162,52 @@ def cross_entropy_and_grad(
     x: Tensor, labels: Tensor, axis: Axis, terms: Terms
 ) -> tuple[Tensor, Tensor]:
     """The loss, and the gradient of its sum."""
-    with at_most(torch.get_num_threads()):
+    with threads():
         loss, slope = numba.cross_entropy_and_grad(
             _array(x), labels.numpy(), axis=axis, **_keywords(terms)
         )
     return _tensor(loss), _tensor(slope)
 
 
-def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
+def cross_entropy_noted(
+    x: Tensor, labels: Tensor, axis: Any, terms: Terms
+) -> tuple[Tensor, Tensor | None]:
+    """The loss, and for large tensors what its gradient has to know of each row."""
+    if x.numel() < PAYS:
+        return cross_entropy(x, labels, axis, terms), None
+    with threads():
+        loss, notes = _engine().cross_entropy_noted(
+            _array(x), labels.numpy(), axis, *_keywords(terms).values()
+        )
+    return _tensor(loss), _tensor(notes)
+
+
+def cross_entropy_vjp(
+    x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms, notes: Tensor | None = None
+) -> Tensor:
     """g d loss / d x: a factor of all rows is the kernel's, one for each is multiplied with."""
     one = not any(g.stride())  # a number, or one that autograd has expanded
     scale = (g if g.ndim == 0 else g.flatten()[0]).item() if one else 1.0
     dx = None
-    if x.numel() < PAYS and terms.where is terms.class_weights is None and terms.z_loss == 0:
+    if notes is not None:
+        with threads():
+            found = _engine().cross_entropy_vjp(
+                _array(x),
+                labels.numpy(),
+                notes.numpy(),
+                axis,
+                *_keywords(terms).values(),
+                scale=scale,
+            )
+        dx = torch.from_numpy(found)
+    elif x.numel() < PAYS and terms.where is terms.class_weights is None and terms.z_loss == 0:
         if not READY["cross_entropy"][x.dtype]:
             return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
         if scale == 1 and axis == x.ndim - 1 and terms.label_smoothing == 0:
             dx = _small_gradient(x, labels, terms)
     if dx is None:
         kernel = partial(_engine().cross_entropy, gradient=True, scale=scale)
-        dx = _run(lambda *a: kernel(*a, axis, **_keywords(terms))[1], x, labels)
+        dx = _run(lambda *a: kernel(*a, axis, *_keywords(terms).values())[1], x, labels)
     return dx if one else dx.mul_(g.unsqueeze(axis))
 
 
@@ -201,6 +227,7 @@ KERNELS = Kernels(
     logsumexp_vjp,
     cross_entropy,
     cross_entropy_vjp,
+    cross_entropy_noted,
 )
 
 
@@ -250,7 +277,7 @@ def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Ten
     arrays = [_array(x) for x in tensors]
     if arrays[0].size <= _ALONE:
         return _tensor(function(*arrays, **keywords))
-    with at_most(torch.get_num_threads()):
+    with threads():
         return _tensor(function(*arrays, **keywords))
 
 

@@ -84,11 +84,23 @@ def _compile(backend: Any, name: str, dtype: str) -> str:
     try:
         for call in _calls(getattr(backend, name), name, dtype):
             call()
+        if name == "cross_entropy":
+            _compile_for_autograd(dtype)
         if find_spec("jax") is not None and dtype != "float16":
             _compile_for_xla(name, dtype)
     except softaxis.backend.Declined as error:
         return f"not here: {str(error).rpartition(': ')[2]}"
     return ""
+
+
+def _compile_for_autograd(dtype: str) -> None:
+    """Compile the way back that tensors take, and what lets threads share a task."""
+    from softaxis._backends._numba._layout import SHARING
+    from softaxis._backends._numba._machine import code
+
+    code("cross_entropy_vjp", dtype)
+    for name in SHARING:
+        code(name, "any")
 
 
 def _compile_for_xla(name: str, dtype: str) -> None:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
 from softaxis._backends._numba._geometry import Strides, geometry
-from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
-from softaxis._backends._numba._machine import Function, address, code
-from softaxis._threads import allowed_threads, share
+from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS
+from softaxis._backends._numba._machine import address, code
+from softaxis._backends._numba._team import share
+from softaxis._threads import allowed_threads
 
 NDArray = npt.NDArray[Any]
 
@@ -142,52 +143,18 @@ def launch(
     job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
     threads = max(1, min(allowed_threads(), a.size // _GRAIN))
     if columns and plan.in_columns:
-        kernel, size = code(f"{name}_columns", _NAMES[kind]).free, plan.in_columns
+        kernel, size = code(f"{name}_columns", _NAMES[kind]), plan.in_columns
     else:
         lines = plan.lines if plan.copied or past else 0
-        kernel, size = code(name, _NAMES[kind], variant).free, lines * plan.line * _SIZES[kind]
-    room = size, plan.notes
+        kernel, size = code(name, _NAMES[kind], variant), lines * plan.line * _SIZES[kind]
     if threads == 1:
-        memory = _Memory(*room)
-        kernel(job, 0, plan.units, 0, memory.scratch, memory.notes)
-    elif plan.chunks > 1 and plan.units < _PARTS * threads:
-        _together(kernel, job, plan.units, threads, room)
-    else:
+        memory = _Memory(size, plan.notes)
+        kernel.free(job, 0, plan.units, 0, memory.scratch, memory.notes)
+        return
+    parts = 0  # chunks of a few long rows are taken instead
+    if plan.chunks == 1 or plan.units >= _PARTS * threads:
         parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
-        _apart(kernel, job, _cut(plan.units, parts), threads, room)
-
-
-def _together(
-    kernel: Function, job: bytes, units: int, threads: int, room: tuple[int, int]
-) -> None:
-    """Let threads share the chunks of a few long rows."""
-    counters = np.zeros(3 * TEAM, np.uint8)
-    notes = np.empty(units * room[1])
-    team, shared = address(counters), address(notes)
-
-    def part(_: int) -> None:
-        memory = _Memory(room[0], 0)
-        kernel(job, 0, units, team, memory.scratch, shared)
-
-    share(part, [(i,) for i in range(threads)], threads)
-
-
-def _apart(
-    kernel: Function,
-    job: bytes,
-    parts: list[tuple[int, int]],
-    threads: int,
-    room: tuple[int, int],
-) -> None:
-    """Let threads take some units at a time; each has memory of its own."""
-    spare = [_Memory(*room) for _ in range(min(threads, len(parts)))]
-
-    def part(start: int, stop: int) -> None:
-        memory = spare.pop()
-        kernel(job, start, stop, 0, memory.scratch, memory.notes)
-        spare.append(memory)
-
-    share(part, parts, threads)
+    share(kernel.plain, job, plan.units, min(parts, plan.units), threads, (size, plan.notes))
 
 
 class _Memory:
@@ -216,9 +183,3 @@ def _lanes(kind: str, n: int, arrays: int) -> int:
     lanes = _LANES[kind]
     one = lanes * min(n, CHUNK) * _SIZES[kind] * arrays
     return lanes * max(1, min(4, _TILE // one))
-
-
-def _cut(n: int, parts: int) -> list[tuple[int, int]]:
-    """Cut 0..n into so many parts of about the same size, none of them empty."""
-    parts = min(n, parts)
-    return [(i * n // parts, (i + 1) * n // parts) for i in range(parts)]

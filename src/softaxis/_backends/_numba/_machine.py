@@ -29,6 +29,8 @@ class Code(NamedTuple):
 
     held: Function
     free: Function
+    plain: int
+    """The address of the same as a function of C, which takes integers and returns one."""
 
 
 _loading = RLock()
@@ -75,8 +77,9 @@ def _load(name: str, dtype: str, variant: str) -> Code:
         return compiled(name, dtype, variant, symbols)
 
     label = _label(name, dtype, variant)
-    symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
-    return Code(*(_function(label, a) for a in _addresses(label, symbols, made)))
+    symbols = tuple(f"softaxis.{label}.{one}" for one in ("held", "free", "plain"))
+    held, free, plain = _addresses(label, symbols, made)
+    return Code(_function(label, held), _function(label, free), plain)
 
 
 _handlers: dict[tuple[str, str], int] = {}

@@ -1,0 +1,161 @@
+"""How threads share a job: they take parts of a *task* until none are left.
+
+Of the threads of softaxis's own each has a *box*. For a short while after a task it watches the box
+for the next one, which then begins at once: to wake a thread that sleeps takes longer than many
+tasks do, and it may be woken where the one that waits for it is running.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import intrinsic
+
+from softaxis._backends._numba._layout import (
+    ASLEEP,
+    BOX,
+    CALLED,
+    CAME,
+    FOUND,
+    JOB,
+    KERNEL,
+    NEXT,
+    NOTES,
+    NOTES_STEP,
+    PARTS,
+    READY,
+    SCRATCH,
+    SCRATCH_STEP,
+    SHARED,
+    TAKEN,
+    UNITS,
+)
+from softaxis._backends._numba._memory import claim, peek, publish, read_index, swap
+from softaxis._backends._numba._rows import inlined
+
+_WORD = ir.IntType(64)
+_PAUSES = {
+    "x86_64": ("llvm.x86.sse2.pause", ()),
+    "AMD64": ("llvm.x86.sse2.pause", ()),
+    "aarch64": ("llvm.aarch64.hint", (1,)),
+    "arm64": ("llvm.aarch64.hint", (1,)),
+}
+"""LLVM's functions that tell a processor that a loop waits, and their arguments."""
+
+
+@intrinsic
+def _pause(typingctx):
+    def codegen(context, builder, sig, args):
+        if platform.machine() in _PAUSES:
+            name, numbers = _PAUSES[platform.machine()]
+            given = [ir.Constant(ir.IntType(32), n) for n in numbers]
+            kind = ir.FunctionType(ir.VoidType(), [one.type for one in given])
+            builder.call(get_or_insert_function(builder.module, kind, name), given)
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
+def _run(typingctx, kernel, job, start, stop, team, scratch, notes):
+    """Call the kernel at an address."""
+
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(_WORD, [_WORD] * 6)
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+
+    return types.int64(*[types.int64] * 7), codegen
+
+
+@inlined
+def _word(place, i):
+    return read_index(place + 8 * i)
+
+
+def work(task):
+    """Compute parts of a task until none are left."""
+    parts, units, team = _word(task, PARTS), _word(task, UNITS), _word(task, SHARED)
+    kernel, job = _word(task, KERNEL), _word(task, JOB)
+    i = claim(task + 8 * NEXT)
+    if i < parts:
+        which = claim(task + 8 * CAME)
+        scratch = _word(task, SCRATCH) + which * _word(task, SCRATCH_STEP)
+        notes = _word(task, NOTES) + which * _word(task, NOTES_STEP)
+        while i < parts:
+            if team != 0:
+                _run(kernel, job, 0, units, team, scratch, notes)
+            else:
+                start, stop = i * units // parts, (i + 1) * units // parts
+                _run(kernel, job, start, stop, 0, scratch, notes)
+            i = claim(task + 8 * NEXT)
+    return 0
+
+
+_work = inlined(work)
+
+
+def post(task, boxes, count, wanted):
+    """Put a task into so many boxes, first of helpers that watch them; return how many of the
+    helpers are asleep and have to be woken."""
+    asleep = 0
+    i = 0
+    while i < count and wanted > 0:
+        wanted -= swap(boxes + 8 * BOX * i, READY, task + FOUND)
+        i += 1
+    i = 0
+    while i < count and wanted > 0:
+        if swap(boxes + 8 * BOX * i, ASLEEP, task + CALLED):
+            asleep += 1
+            wanted -= 1
+        i += 1
+    return asleep
+
+
+def settle(task, boxes, count, patience):
+    """Take a task out of the boxes, and wait a while for those that compute it.
+
+    Return how many still do.
+    """
+    busy = 0
+    for i in range(count):
+        box = boxes + 8 * BOX * i
+        if swap(box, task + FOUND, READY) or swap(box, task + CALLED, ASLEEP):
+            continue
+        left = patience
+        while left > 0 and peek(box) == task + TAKEN:
+            _pause()
+            left -= 1
+        busy += peek(box) == task + TAKEN
+    return busy
+
+
+def serve(box, patience):
+    """Watch a box so many times, and again after each task that comes; then fall asleep."""
+    left = patience
+    while True:
+        found = peek(box)
+        if found == READY:
+            if left <= 0 and swap(box, READY, ASLEEP):
+                return 0
+            left -= 1
+            _pause()
+        elif found == ASLEEP:
+            swap(box, ASLEEP, READY)
+        else:
+            task = found & -16
+            if swap(box, found, task + TAKEN):
+                _work(task)
+                publish(box, READY)
+                left = patience
+
+
+FUNCTIONS = {
+    "work": (work, "i"),
+    "post": (post, "iiii"),
+    "settle": (settle, "iiii"),
+    "serve": (serve, "ii"),
+}
+"""What is compiled, and that all of its arguments are integers."""
