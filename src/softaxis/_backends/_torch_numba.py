@@ -57,7 +57,8 @@ def unusual_terms(labels: Tensor, terms: Terms) -> str:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
+    """Import what loads or compiles kernels, when a call has come as far as here."""
     from softaxis._backends._numba import _engine
 
     return _engine
@@ -176,7 +177,7 @@ def cross_entropy_noted(
     if x.numel() < PAYS:
         return cross_entropy(x, labels, axis, terms), None
     with threads():
-        loss, notes = _engine().cross_entropy_noted(
+        loss, notes = engine().cross_entropy_noted(
             _array(x), labels.numpy(), axis, *_keywords(terms).values()
         )
     return _tensor(loss), _tensor(notes)
@@ -191,7 +192,7 @@ def cross_entropy_vjp(
     dx = None
     if notes is not None:
         with threads():
-            found = _engine().cross_entropy_vjp(
+            found = engine().cross_entropy_vjp(
                 _array(x),
                 labels.numpy(),
                 notes.numpy(),
@@ -206,7 +207,7 @@ def cross_entropy_vjp(
         if scale == 1 and axis == x.ndim - 1 and terms.label_smoothing == 0:
             dx = _small_gradient(x, labels, terms)
     if dx is None:
-        kernel = partial(_engine().cross_entropy, gradient=True, scale=scale)
+        kernel = partial(engine().cross_entropy, gradient=True, scale=scale)
         dx = _run(lambda *a: kernel(*a, axis, *_keywords(terms).values())[1], x, labels)
     return dx if one else dx.mul_(g.unsqueeze(axis))
 

@@ -23,9 +23,10 @@ from softaxis._backends._torch_autograd import (
     Terms,
     is_watched,
 )
-from softaxis._backends._torch_numba import KERNELS
+from softaxis._backends._torch_numba import KERNELS, engine
 from softaxis._backends._torch_ready import PAYS, READY, Ready
 from softaxis._backends._torch_shortcuts import SHORTCUTS
+from softaxis._backends._torch_team import threads
 
 _FLOATS: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32),
@@ -35,7 +36,10 @@ Make = Callable[[Any, Callable[..., Any]], Callable[..., Any]]
 """What makes a shortcut of codes, and of what is asked where there are none."""
 
 _from_numpy = torch.from_numpy
+_get_num_threads = torch.get_num_threads
 _is_grad_enabled = torch.is_grad_enabled
+_ALONE = 1 << 16
+"""Elements up to which one thread is as quick as several: PyTorch's need not be woken."""
 
 
 class _Codes(dict[torch.dtype, Any]):
@@ -53,13 +57,14 @@ class _Codes(dict[torch.dtype, Any]):
 def _function(
     empty: Callable[[Any], Any],
     recorded: Callable[[Tensor, Any], Tensor],
+    shared: Callable[[Any], Any],
     codes: _Codes,
     otherwise: Callable[..., Any],
 ) -> Callable[[Tensor, Any], Any]:
     """Return a shortcut of a function of one tensor.
 
-    `empty` makes the array for its result, `recorded` makes a known result a step of autograd;
-    `otherwise` is asked where there is no code.
+    `empty` makes the array for its result, `recorded` makes a known result a step of autograd,
+    `shared` computes by several threads; `otherwise` is asked where there is no code.
     """
 
     def of_rows(x: Tensor, axis: Any) -> Any:
@@ -74,8 +79,12 @@ def _function(
         except (RuntimeError, TypeError):  # sparse, or not as it is in memory
             return NotImplemented
         size = a.size
-        if size > SMALL:
-            return NotImplemented
+        if size > _ALONE:
+            if size > SMALL:
+                return NotImplemented
+            if _get_num_threads() > 1:
+                b = shared(a)
+                return recorded(x, b) if differs and _is_grad_enabled() else _from_numpy(b)
         b = empty(a)
         if not (code.held if size <= HELD else code.free)(a, b):
             return NotImplemented
@@ -86,6 +95,19 @@ def _function(
 
 def _reduced(a: Any) -> Any:
     return np.empty(a.shape[:-1], a.dtype)
+
+
+def _normalized(name: str) -> Callable[[Any], Any]:
+    def shared(a: Any) -> Any:
+        with threads():
+            return engine().normalized(name, a, a.ndim - 1, None, None, None, None, None)
+
+    return shared
+
+
+def _summed(a: Any) -> Any:
+    with threads():
+        return np.asarray(engine().logsumexp(a, a.ndim - 1, None, False, None, None))
 
 
 def _softmax(x: Tensor, b: Any) -> Any:
@@ -185,9 +207,9 @@ def _where_ready(name: str, make: Make) -> Callable[..., Any]:
 
 
 _MADE: dict[str, Make] = {
-    "softmax": partial(_function, np.empty_like, _softmax),
-    "log_softmax": partial(_function, np.empty_like, _log_softmax),
-    "logsumexp": partial(_function, _reduced, _logsumexp),
+    "softmax": partial(_function, np.empty_like, _softmax, _normalized("softmax")),
+    "log_softmax": partial(_function, np.empty_like, _log_softmax, _normalized("log_softmax")),
+    "logsumexp": partial(_function, _reduced, _logsumexp, _summed),
     "cross_entropy": _losses,
     "cross_entropy_and_grad": _losses_and_gradients,
 }

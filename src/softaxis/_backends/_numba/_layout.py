@@ -40,11 +40,13 @@ TASK = 32
 """How many words there are."""
 BOX = 16
 """How many words there are for each helper, the first of which says what it is about."""
+LOCK, ACQUIRE, RELEASE = 1, 2, 3
+"""Further ones: the lock by which it sleeps, and Python's functions of locks."""
 ASLEEP, READY, FOUND, CALLED, TAKEN = range(5)
-"""It waits in Python, or watches the box. Of a task the box holds the address, and so much more:
+"""It sleeps, or watches the box. Of a task the box holds the address, and so much more:
 whether it is for one that watches or for one that has been woken, or is being computed."""
 
-SHARING = "work", "post", "settle", "serve"
+SHARING = "post", "work", "settle", "watch", "serve"
 """The functions by which threads share a task."""
 
 NOTED = 5

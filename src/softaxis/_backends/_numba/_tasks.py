@@ -2,7 +2,8 @@
 
 Of the threads of softaxis's own each has a *box*. For a short while after a task it watches the box
 for the next one, which then begins at once: to wake a thread that sleeps takes longer than many
-tasks do, and it may be woken where the one that waits for it is running.
+tasks do, and it may be woken where the one that waits for it is running. It sleeps by a lock of
+Python's, but without the GIL, which it never takes: it might wait for that longer than for a task.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 from softaxis._backends._numba._layout import (
+    ACQUIRE,
     ASLEEP,
     BOX,
     CALLED,
@@ -22,11 +24,13 @@ from softaxis._backends._numba._layout import (
     FOUND,
     JOB,
     KERNEL,
+    LOCK,
     NEXT,
     NOTES,
     NOTES_STEP,
     PARTS,
     READY,
+    RELEASE,
     SCRATCH,
     SCRATCH_STEP,
     SHARED,
@@ -70,6 +74,31 @@ def _run(typingctx, kernel, job, start, stop, team, scratch, notes):
     return types.int64(*[types.int64] * 7), codegen
 
 
+@intrinsic
+def _acquire(typingctx, function, lock):
+    """Call PyThread_acquire_lock, and wait."""
+
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(ir.IntType(32), [_WORD, ir.IntType(32)])
+        wait = ir.Constant(ir.IntType(32), 1)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1], wait])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), codegen
+
+
+@intrinsic
+def _release(typingctx, function, lock):
+    """Call PyThread_release_lock."""
+
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(ir.VoidType(), [_WORD])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), codegen
+
+
 @inlined
 def _word(place, i):
     return read_index(place + 8 * i)
@@ -97,21 +126,25 @@ def work(task):
 _work = inlined(work)
 
 
+@inlined
+def _box(boxes, i):
+    return boxes + 8 * BOX * i
+
+
 def post(task, boxes, count, wanted):
-    """Put a task into so many boxes, first of helpers that watch them; return how many of the
-    helpers are asleep and have to be woken."""
-    asleep = 0
+    """Put a task into so many boxes: of helpers that watch them, else of some to be woken."""
     i = 0
     while i < count and wanted > 0:
-        wanted -= swap(boxes + 8 * BOX * i, READY, task + FOUND)
+        wanted -= swap(_box(boxes, i), READY, task + FOUND)
         i += 1
     i = 0
     while i < count and wanted > 0:
-        if swap(boxes + 8 * BOX * i, ASLEEP, task + CALLED):
-            asleep += 1
+        box = _box(boxes, i)
+        if swap(box, ASLEEP, task + CALLED):
+            _release(_word(box, RELEASE), _word(box, LOCK))
             wanted -= 1
         i += 1
-    return asleep
+    return 0
 
 
 def settle(task, boxes, count, patience):
@@ -121,7 +154,7 @@ def settle(task, boxes, count, patience):
     """
     busy = 0
     for i in range(count):
-        box = boxes + 8 * BOX * i
+        box = _box(boxes, i)
         if swap(box, task + FOUND, READY) or swap(box, task + CALLED, ASLEEP):
             continue
         left = patience
@@ -132,14 +165,12 @@ def settle(task, boxes, count, patience):
     return busy
 
 
-def serve(box, patience):
-    """Watch a box so many times, and again after each task that comes; then fall asleep."""
+def watch(box, patience):
+    """Watch a box so many times, and again after each task that comes."""
     left = patience
-    while True:
+    while left > 0:
         found = peek(box)
         if found == READY:
-            if left <= 0 and swap(box, READY, ASLEEP):
-                return 0
             left -= 1
             _pause()
         elif found == ASLEEP:
@@ -150,12 +181,26 @@ def serve(box, patience):
                 _work(task)
                 publish(box, READY)
                 left = patience
+    return 0
+
+
+_watch = inlined(watch)
+
+
+def serve(box, patience):
+    """Watch a box, sleep when nothing has come for a while, and so on until the process ends."""
+    while peek(box) >= 0:
+        _watch(box, patience)
+        if swap(box, READY, ASLEEP):
+            _acquire(_word(box, ACQUIRE), _word(box, LOCK))
+    return 0
 
 
 FUNCTIONS = {
     "work": (work, "i"),
     "post": (post, "iiii"),
     "settle": (settle, "iiii"),
+    "watch": (watch, "ii"),
     "serve": (serve, "ii"),
 }
 """What is compiled, and that all of its arguments are integers."""

@@ -3,7 +3,7 @@
 The calling thread computes parts of its task until none are left, and helpers compute some if they
 come in time: nobody waits for one that has not begun, so that calls from several threads or in a
 forked child cannot hang. A helper that has computed something watches its box for a moment
-(`_tasks.serve`) and sleeps in Python after that.
+(`_tasks`) and sleeps after that.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ import ctypes
 import os
 import time
 from _thread import allocate_lock  # `threading` is imported with the first thread
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from softaxis._backends._numba._layout import BOX, CALLED, SHARING, TASK, TEAM
-from softaxis._backends._numba._machine import address, code
+from softaxis._backends._numba._layout import (
+    ACQUIRE,
+    BOX,
+    LOCK,
+    RELEASE,
+    SHARING,
+    TASK,
+    TEAM,
+)
+from softaxis._backends._numba._machine import Function, address, code
 from softaxis._threads import lent_team
-
-if TYPE_CHECKING:
-    from queue import SimpleQueue
 
 _WATCHED = 2e-4
 """Seconds for which a helper watches its box."""
@@ -86,11 +91,11 @@ class _Pool:
     def __init__(self) -> None:
         self.size = 0
         self.growing = allocate_lock()
-        self.calls: list[SimpleQueue[None]] = []
         self.words = _aligned(_MOST * BOX)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.words))  # helpers outlive the interpreter
         self.boxes = address(self.words)
-        self.post, self.work, self.settle = (code(name, "any") for name in SHARING[:3])
+        self.post, self.work, self.settle, watch, serve = (code(name, "any") for name in SHARING)
+        self.loops = watch.free, serve.free
 
     def compute(self, task: npt.NDArray[Any], helpers: int) -> None:
         helpers = min(helpers, _MOST)
@@ -98,37 +103,50 @@ class _Pool:
             self._grow(helpers)
         place, boxes, size = address(task), self.boxes, self.size
         try:
-            if self.post.held(place, boxes, size, helpers):
-                for i in np.flatnonzero(self.words[: size * BOX : BOX] == place + CALLED):
-                    self.calls[i].put(None)
+            self.post.held(place, boxes, size, helpers)
             self.work.free(place)
         finally:
             while self.settle.free(place, boxes, size, _PATIENCE):
                 _let_others_run()
 
     def _grow(self, size: int) -> None:
-        from queue import SimpleQueue
         from threading import Thread
 
         with self.growing:
             while self.size < size:
-                call: SimpleQueue[None] = SimpleQueue()
-                self.calls.append(call)
-                box = self.boxes + 8 * BOX * self.size
+                box = self.words[self.size * BOX :]
+                box[[LOCK, ACQUIRE, RELEASE]] = _new_lock(), *_functions_of_locks()
                 name = f"softaxis-{self.size}"
-                Thread(target=_serve, args=(box, call), name=name, daemon=True).start()
+                told = address(box), *self.loops
+                Thread(target=_serve, args=told, name=name, daemon=True).start()
                 self.size += 1
 
 
-def _serve(box: int, call: SimpleQueue[None]) -> None:
-    serve = code("serve", "any").free
+def _new_lock() -> int:
+    """Return a lock of Python's that is taken, and that is never freed."""
+    api = ctypes.pythonapi
+    api.PyThread_allocate_lock.restype = ctypes.c_void_p
+    lock: int | None = api.PyThread_allocate_lock()
+    if lock is None:
+        raise MemoryError("softaxis: there is no memory for the lock of a thread")
+    api.PyThread_acquire_lock(ctypes.c_void_p(lock), 1)
+    return lock
+
+
+def _functions_of_locks() -> Iterator[int]:
+    for function in (
+        ctypes.pythonapi.PyThread_acquire_lock,
+        ctypes.pythonapi.PyThread_release_lock,
+    ):
+        yield ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _serve(box: int, watch: Function, serve: Function) -> None:
+    nobodys = _aligned(BOX)
     start = time.perf_counter()
-    serve(box, _TRIED)
-    taken = time.perf_counter() - start
-    patience = int(_WATCHED / taken * _TRIED)
-    while True:
-        call.get()
-        serve(box, patience)
+    watch(address(nobodys), _TRIED)
+    patience = int(_WATCHED / (time.perf_counter() - start) * _TRIED)
+    serve(box, patience)
 
 
 _pool: list[_Pool] = []
