@@ -368,11 +368,19 @@ def test_wrong_labels_are_refused_however_small_the_tensor():
 
 @pytest.mark.needs_package("numba")
 def test_kernels_use_no_more_threads_than_pytorch_may(monkeypatch):
-    from softaxis import _threads
+    from softaxis._backends import _torch_team
+    from softaxis._backends._numba import _team
 
-    asked = []
-    pool = type("Pool", (), {"ask": lambda self, helps: asked.append(len(helps))})()
-    monkeypatch.setattr(_threads, "_pool", [pool])
+    pool = _team._Pool()
+    compute, asked = pool.compute, []
+
+    def recorded(task, helpers):
+        asked.append(helpers)
+        compute(task, helpers)
+
+    pool.compute = recorded
+    monkeypatch.setattr(_team, "_pool", [pool])
+    monkeypatch.setattr(_torch_team, "_parallel", lambda: None)  # as where there is no OpenMP
     before, mine = torch.get_num_threads(), softaxis.get_num_threads()
     x = torch.ones(600, 500)
     try:
