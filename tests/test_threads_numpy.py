@@ -102,7 +102,9 @@ def share(part, units, parts, count):
         part(start, stop)
         return 0
 
-    team.share(ctypes.cast(kernel, ctypes.c_void_p).value, b"a job\0", units, parts, count, (64, 1))
+    team.share(
+        ctypes.cast(kernel, ctypes.c_void_p).value, b"a job\0", units, parts, count, (64, 1), None
+    )
 
 
 @needs_numba
@@ -286,7 +288,7 @@ def part(*_):
     meeting.wait()
     found.append(forked(lambda: same(compute(), expected)))
     return 0
-_team.share(ctypes.cast(part, ctypes.c_void_p).value, b"", 2, 2, 2, (0, 0))
+_team.share(ctypes.cast(part, ctypes.c_void_p).value, b"", 2, 2, 2, (0, 0), None)
 assert found == [0, 0]
 """,
 }

@@ -81,10 +81,7 @@ class Team(NamedTuple):
 
 
 class at_most:  # noqa: N801 - reads as what it does
-    """A ``with`` block whose calls, in this thread, use no more threads than `n`: a team's, if any.
-
-    A team that has more than `get_num_threads()` allows is not used.
-    """
+    """A ``with`` block whose calls, in this thread, use at most `n` threads, or those of a team."""
 
     def __init__(self, n: int, team: Team | None = None) -> None:
         self.given = n, team
@@ -107,10 +104,9 @@ def allowed_threads() -> int:
 
 
 def lent_team() -> Team | None:
-    """Return the team of an `at_most` block, if it is to be used."""
+    """Return the team of an `at_most` block."""
     given = getattr(_limit, "given", None)
-    team: Team | None = None if given is None else given[1]
-    return None if team is None or team.threads > get_num_threads() else team
+    return None if given is None else given[1]
 
 
 def _by_environment() -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from torch import Tensor
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numba_small, numba
-from softaxis._backends._numba_small import HELD
 from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
 from softaxis._backends._torch_kernels import KERNELS as NATIVE
 from softaxis._backends._torch_ready import PAYS, READY
-from softaxis._backends._torch_team import threads
+from softaxis._backends._torch_team import crew, threads
 
 _ALONE = 1 << 15
 """Elements of a tensor that is computed by one thread anyhow."""
@@ -84,7 +82,7 @@ def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
     if _is_for_native("softmax", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
-    dx = _of_small_rows("softmax_vjp", p, g, axis)
+    dx = _of_rows("softmax_vjp", p, g, axis)
     return _run(numba.softmax_vjp, p, g, axis=axis) if dx is None else dx
 
 
@@ -105,7 +103,7 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
     if _is_for_native("log_softmax", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
-    dx = _of_small_rows("log_softmax_vjp", logp, g, axis)
+    dx = _of_rows("log_softmax_vjp", logp, g, axis)
     return _run(numba.log_softmax_vjp, logp, g, axis=axis) if dx is None else dx
 
 
@@ -174,7 +172,7 @@ def cross_entropy_noted(
     x: Tensor, labels: Tensor, axis: Any, terms: Terms
 ) -> tuple[Tensor, Tensor | None]:
     """The loss, and for large tensors what its gradient has to know of each row."""
-    if x.numel() < PAYS:
+    if x.numel() <= _ALONE:
         return cross_entropy(x, labels, axis, terms), None
     with threads():
         loss, notes = engine().cross_entropy_noted(
@@ -232,45 +230,48 @@ KERNELS = Kernels(
 )
 
 
-_PLACES = Struct("=6q").pack
-_rows: dict[tuple[str, torch.dtype, torch.Size], tuple[Any, bytes, int] | None] = {}
+_rows: dict[tuple[str, torch.dtype, torch.Size], Any] = {}
 _SHAPES = 256
 """So many are remembered, for a program has few."""
 
 
-def _of_small_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
-    """Start a kernel on rows side by side, with the job that `launch` would make."""
-    if axis != y.ndim - 1 or not (y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype):
-        return None
-    key = name, y.dtype, y.shape
-    if key not in _rows:
+def _of_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
+    if axis == y.ndim - 1 and y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype:
+        return launched(name, y, g)
+    return None
+
+
+def launched(name: str, x: Tensor, g: Tensor | None = None) -> Tensor | None:
+    """Run a kernel on tensors side by side, without what a launch on any arrays has to look at.
+
+    None stands for what it does not take.
+    """
+    n = x.numel()
+    key = name, x.dtype, x.shape
+    found = _rows.get(key)
+    if found is None:
         if len(_rows) >= _SHAPES:
             _rows.clear()
-        _rows[key] = _job(*key)
-    known = _rows[key]
-    if known is None:
+        found = _rows[key] = _prepared(*key, g is not None)
+    start, rows = found
+    if rows is None or n * x.element_size() >= _HUGE:
         return None
-    kernel, common, units = known
-    dx = torch.empty_like(y)
-    places = _PLACES(y.data_ptr(), g.data_ptr(), dx.data_ptr(), 0, 0, 0)
-    kernel(places + common, 0, units, 0, 0, 0)
-    return dx
+    y = torch.empty_like(x)
+    b = 0 if g is None else g.data_ptr()
+    start(rows, *(_ONE if n <= _ALONE else crew()), x.data_ptr(), b, y.data_ptr(), 0, 0, 0)
+    return y
 
 
-def _job(name: str, dtype: torch.dtype, shape: torch.Size) -> tuple[Any, bytes, int] | None:
-    from softaxis._backends._numba._launch import _planned
-    from softaxis._backends._numba._layout import COMMON, EXTRA_SIZE
-    from softaxis._backends._numba._machine import code
+_HUGE = 1 << 22
+"""Bytes from which on NumPy asks the system for huge pages, which PyTorch does not."""
+_ONE = 1, None
 
-    a = np.empty(shape, str(dtype).removeprefix("torch."))
-    strides = (a.strides, a.strides, a.strides, None)
-    plan = _planned((a.dtype.char, a.shape, (a.ndim - 1,), strides, (None, None)))
-    if a.size > _ALONE or plan.copied or plan.notes:
-        return None
-    job = COMMON.pack(*[0] * 6, *plan[1:8], 0.0, False, plan.keep)
-    kernels = code(name, a.dtype.name)
-    job += bytes(EXTRA_SIZE) + plan.table
-    return (kernels.held if a.size <= HELD else kernels.free), job[6 * 8 :], plan.units
+
+def _prepared(name: str, dtype: torch.dtype, shape: torch.Size, has_b: bool) -> Any:
+    from softaxis._backends._numba._launch import prepared, start
+
+    kind = str(dtype).removeprefix("torch.")
+    return start, prepared(name, kind, tuple(shape), b=has_b, c=True, q=False)
 
 
 def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Tensor:

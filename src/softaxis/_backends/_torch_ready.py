@@ -49,6 +49,7 @@ class Ready(dict[torch.dtype, bool]):
 _LOSSES = Ready(
     "cross_entropy",
     "cross_entropy_and_grad",
+    "cross_entropy_vjp",
     "cross_entropy_small",
     "cross_entropy_and_grad_small",
 )

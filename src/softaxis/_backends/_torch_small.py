@@ -23,7 +23,7 @@ from softaxis._backends._torch_autograd import (
     Terms,
     is_watched,
 )
-from softaxis._backends._torch_numba import KERNELS, engine
+from softaxis._backends._torch_numba import KERNELS, engine, launched
 from softaxis._backends._torch_ready import PAYS, READY, Ready
 from softaxis._backends._torch_shortcuts import SHORTCUTS
 from softaxis._backends._torch_team import threads
@@ -57,7 +57,7 @@ class _Codes(dict[torch.dtype, Any]):
 def _function(
     empty: Callable[[Any], Any],
     recorded: Callable[[Tensor, Any], Tensor],
-    shared: Callable[[Any], Any],
+    shared: Callable[[Tensor, Any], Any],
     codes: _Codes,
     otherwise: Callable[..., Any],
 ) -> Callable[[Tensor, Any], Any]:
@@ -83,7 +83,7 @@ def _function(
             if size > SMALL:
                 return NotImplemented
             if _get_num_threads() > 1:
-                b = shared(a)
+                b = shared(x, a)
                 return recorded(x, b) if differs and _is_grad_enabled() else _from_numpy(b)
         b = empty(a)
         if not (code.held if size <= HELD else code.free)(a, b):
@@ -97,15 +97,18 @@ def _reduced(a: Any) -> Any:
     return np.empty(a.shape[:-1], a.dtype)
 
 
-def _normalized(name: str) -> Callable[[Any], Any]:
-    def shared(a: Any) -> Any:
+def _normalized(name: str) -> Callable[[Tensor, Any], Any]:
+    def shared(x: Tensor, a: Any) -> Any:
+        y = launched(name, x.detach()) if a.flags.c_contiguous else None
+        if y is not None:
+            return y.numpy()
         with threads():
             return engine().normalized(name, a, a.ndim - 1, None, None, None, None, None)
 
     return shared
 
 
-def _summed(a: Any) -> Any:
+def _summed(_: Tensor, a: Any) -> Any:
     with threads():
         return np.asarray(engine().logsumexp(a, a.ndim - 1, None, False, None, None))
 
@@ -135,6 +138,8 @@ def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
         try:
             a, y = (logits.detach() if differs else logits).numpy(), labels.numpy()
         except (RuntimeError, TypeError):
+            return NotImplemented
+        if a.size > _ALONE and _get_num_threads() > 1:  # the kernels, in the usual way
             return NotImplemented
         if not (differs and _is_grad_enabled()):
             found = compute(a, y, -1, ignore_index, reduction)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from softaxis._threads import Team, at_most
+from softaxis._threads import Team, at_most, get_num_threads
 
 
 @cache
@@ -44,15 +44,23 @@ def _run(function: int, argument: int) -> None:
     parallel(function, argument, 0, 0)
 
 
-def threads() -> at_most:
-    """Return a ``with`` block in which kernels use PyTorch's threads, and no more than it may use.
+def crew() -> tuple[int, Team | None]:
+    """Return how many threads PyTorch and softaxis allow, and PyTorch's where they are to be used.
 
-    In a forked child, which has none, they use their own.
+    In a forked child, which has none, kernels use their own.
     """
-    n = torch.get_num_threads()
-    if n == 1 or _is_child or _parallel() is None:
-        return at_most(n)
-    return at_most(n, Team(n, _run))
+    n, mine = _get_num_threads(), get_num_threads()
+    if n == 1 or n > mine or _is_child or _parallel() is None:
+        return min(n, mine), None
+    return n, Team(n, _run)
+
+
+_get_num_threads = torch.get_num_threads
+
+
+def threads() -> at_most:
+    """Return a ``with`` block in which kernels use such threads."""
+    return at_most(*crew())
 
 
 if hasattr(os, "register_at_fork"):

@@ -84,8 +84,7 @@ def _compile(backend: Any, name: str, dtype: str) -> str:
     try:
         for call in _calls(getattr(backend, name), name, dtype):
             call()
-        if name == "cross_entropy":
-            _compile_for_autograd(dtype)
+        _compile_the_rest(name, dtype)
         if find_spec("jax") is not None and dtype != "float16":
             _compile_for_xla(name, dtype)
     except softaxis.backend.Declined as error:
@@ -93,14 +92,15 @@ def _compile(backend: Any, name: str, dtype: str) -> str:
     return ""
 
 
-def _compile_for_autograd(dtype: str) -> None:
-    """Compile the way back that tensors take, and what lets threads share a task."""
+def _compile_the_rest(name: str, dtype: str) -> None:
+    """Compile what lets threads share a task, and the way back that tensors take from a loss."""
     from softaxis._backends._numba._layout import SHARING
     from softaxis._backends._numba._machine import code
 
-    code("cross_entropy_vjp", dtype)
-    for name in SHARING:
-        code(name, "any")
+    for one in SHARING:
+        code(one, "any")
+    if name == "cross_entropy":
+        code("cross_entropy_vjp", dtype)
 
 
 def _compile_for_xla(name: str, dtype: str) -> None:

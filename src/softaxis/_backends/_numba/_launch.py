@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+from itertools import accumulate
+from math import prod
+from operator import mul
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -12,9 +15,10 @@ from llvmlite.binding import get_host_cpu_features
 
 from softaxis._backends._numba._geometry import Strides, geometry
 from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS
-from softaxis._backends._numba._machine import address, code
+from softaxis._backends._numba._machine import Code, address, code
 from softaxis._backends._numba._team import share
-from softaxis._threads import allowed_threads
+from softaxis._backends._numba_small import HELD
+from softaxis._threads import Team, allowed_threads, lent_team
 
 NDArray = npt.NDArray[Any]
 
@@ -141,20 +145,64 @@ def launch(
     past = plan.past and not fresh and places[2] % 16 == 0
     job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep and not past)
     job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
-    threads = max(1, min(allowed_threads(), a.size // _GRAIN))
     if columns and plan.in_columns:
         kernel, size = code(f"{name}_columns", _NAMES[kind]), plan.in_columns
     else:
         lines = plan.lines if plan.copied or past else 0
         kernel, size = code(name, _NAMES[kind], variant), lines * plan.line * _SIZES[kind]
-    if threads == 1:
-        memory = _Memory(size, plan.notes)
-        kernel.free(job, 0, plan.units, 0, memory.scratch, memory.notes)
+    _start(kernel, job, plan, a.size, size, allowed_threads(), lent_team())
+
+
+def _start(
+    kernel: Code, job: bytes, plan: Plan, n: int, size: int, allowed: int, team: Team | None
+) -> None:
+    """Let as many threads as pay compute a job on n numbers, with scratch buffers of `size`."""
+    threads = min(allowed, n // _GRAIN)
+    if threads <= 1:
+        function = kernel.held if n <= HELD else kernel.free
+        memory = _Memory(size, plan.notes) if size or plan.notes else _NO_MEMORY
+        function(job, 0, plan.units, 0, memory.scratch, memory.notes)
         return
     parts = 0  # chunks of a few long rows are taken instead
     if plan.chunks == 1 or plan.units >= _PARTS * threads:
-        parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
-    share(kernel.plain, job, plan.units, min(parts, plan.units), threads, (size, plan.notes))
+        parts = min(threads * (_PARTS if n >= _PARTS * threads * _GRAIN else 1), plan.units)
+    share(kernel.plain, job, plan.units, parts, threads, (size, plan.notes), team)
+
+
+class Prepared(NamedTuple):
+    """A launch on C-contiguous arrays whose rows lie along the last axis, but for their places."""
+
+    kernel: Code
+    plan: Plan
+    job: bytes
+    """What follows the addresses in it."""
+    n: int
+    """How many numbers there are."""
+
+
+def prepared(name: str, dtype: str, shape: tuple[int, ...], *, b: bool, c: bool, q: bool) -> Any:
+    """Return what `start` takes; None for rows that need a scratch buffer.
+
+    `b`, `c` and `q` tell what there is besides a.
+    """
+    kind = np.dtype(dtype).char
+    steps = (np.dtype(dtype).itemsize, *shape[:0:-1])
+    strides = tuple(accumulate(steps, mul))[::-1]
+    by_row = tuple(step // shape[-1] for step in strides[:-1]) if q else None
+    full = (strides, *[strides if one else None for one in (b, c, False)])
+    plan = _planned((kind, shape, (len(shape) - 1,), full, (None, by_row)))
+    if plan.copied:
+        return None
+    job = COMMON.pack(*[0] * 6, *plan[1:8], 0.0, False, plan.keep)[6 * 8 :]
+    return Prepared(code(name, dtype), plan, job + bytes(EXTRA_SIZE) + plan.table, prod(shape))
+
+
+_PLACES = Struct("=6q")
+
+
+def start(found: Prepared, allowed: int, team: Team | None, *places: int) -> None:
+    """Launch it with the addresses of a, b, c, the mask, p and q."""
+    _start(found.kernel, _PLACES.pack(*places) + found.job, found.plan, found.n, 0, allowed, team)
 
 
 class _Memory:
@@ -171,6 +219,9 @@ class _Memory:
         if notes:
             self.numbers = np.empty(notes)
             self.notes = address(self.numbers)
+
+
+_NO_MEMORY = _Memory(0, 0)
 
 
 def _line(n: int, lanes: int) -> int:

@@ -36,8 +36,8 @@ how many parts threads take them, the counters of a team or 0, and where scratch
 are, of the first thread and how much further of the next one."""
 NEXT, CAME = 16, 24
 """Further words, in cache lines of their own: which part is next, and how many threads came."""
-TASK = 32
-"""How many words there are."""
+TASK = Struct("=9q184x")
+"""The fields of a task, and room for the others."""
 BOX = 16
 """How many words there are for each helper, the first of which says what it is about."""
 LOCK, ACQUIRE, RELEASE = 1, 2, 3
@@ -76,6 +76,8 @@ how often it is there, and the sum over the others."""
 NO_LABEL = -(2**63)
 """What is ignored where nothing is; only itself would be taken for it."""
 
+BYTES = bytes.__basicsize__ - 1
+"""Bytes that a bytes object begins with."""
 HEADER = object.__basicsize__
 """Bytes that an object of Python begins with."""
 DATA, DIMENSIONS, SIZES, STRIDES = (HEADER + 8 * i for i in range(4))

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softaxis._backends._numba._cache import keep, kept
-from softaxis._backends._numba._layout import DATA, DIMENSIONS, SIZES, STRIDES
+from softaxis._backends._numba._layout import BYTES, DATA, DIMENSIONS, SIZES, STRIDES
 
 Function = Callable[..., int]
 
@@ -184,6 +184,19 @@ def _ask_address(a: npt.NDArray[Any]) -> int:
 
 
 _pointer = ctypes.c_void_p.from_address
+
+
+def address_of_bytes(text: bytes) -> int:
+    """Return where the contents of a bytes object lie."""
+    return id(text) + BYTES if _KNOWS_BYTES else int(np.frombuffer(text, np.uint8).ctypes.data)
+
+
+def _knows_bytes() -> bool:
+    text = b"lie in one piece"
+    return ctypes.string_at(id(text) + BYTES, len(text)) == text
+
+
+_KNOWS_BYTES = _knows_bytes()
 
 
 def _knows_arrays() -> bool:

@@ -27,8 +27,8 @@ from softaxis._backends._numba._layout import (
     TASK,
     TEAM,
 )
-from softaxis._backends._numba._machine import Function, address, code
-from softaxis._threads import lent_team
+from softaxis._backends._numba._machine import Function, address, address_of_bytes, code
+from softaxis._threads import Team
 
 _WATCHED = 2e-4
 """Seconds for which a helper watches its box."""
@@ -41,41 +41,49 @@ _MOST = 255
 
 
 def share(
-    kernel: int, job: bytes, units: int, parts: int, threads: int, room: tuple[int, int]
+    kernel: int,
+    job: bytes,
+    units: int,
+    parts: int,
+    threads: int,
+    room: tuple[int, int],
+    team: Team | None,
 ) -> None:
     """Let threads take parts of the units of a job, or where there are no parts, chunks of each.
 
-    `room` is how many bytes of scratch buffers a thread needs, and how many notes it takes.
+    `room` is how many bytes of scratch buffers a thread needs, and how many notes it takes. Threads
+    are those of a team, or else helpers.
     """
-    together = parts == 0
-    team = lent_team()
     size, notes = room
     several = min(parts or threads, team.threads if team else threads)
     step = size + 127 & -64
-    scratch = np.empty(several * step, np.uint8)
-    if together:
-        counters, noted, apart = np.zeros(3 * TEAM, np.uint8), np.empty(units * notes), 0
-    else:
-        counters, noted, apart = None, np.empty(several * notes), 8 * notes
-    what = np.frombuffer(job, np.uint8)
-    task = _aligned(TASK)
-    task[:9] = (
+    scratch = np.empty(several * step, np.uint8) if size else _NOTHING
+    counters, noted, apart = _NOTHING, _NOTHING, 0
+    if notes:
+        counters = _NOTHING if parts else np.zeros(3 * TEAM, np.uint8)
+        noted = np.empty((several if parts else units) * notes)
+        apart = 8 * notes if parts else 0
+    task = TASK.pack(  # a new object, of which nobody else knows: threads write to it
         kernel,
-        address(what),
+        address_of_bytes(job),
         units,
         parts or several,
-        0 if counters is None else address(counters),
+        0 if parts else address(counters),
         address(scratch) + 63 & -64,
         step,
         address(noted),
         apart,
     )
-    if team is None:
-        if not _pool:
-            _pool.append(_Pool())
-        _pool[0].compute(task, threads - 1)
-    else:
-        team.run(code("work", "any").plain, address(task))
+    place = address_of_bytes(task)
+    if team is not None:
+        team.run(code("work", "any").plain, place)
+        return
+    if not _pool:
+        _pool.append(_Pool())
+    _pool[0].compute(place, threads - 1)
+
+
+_NOTHING = np.empty(0)
 
 
 def _aligned(words: int) -> npt.NDArray[Any]:
@@ -97,16 +105,16 @@ class _Pool:
         self.post, self.work, self.settle, watch, serve = (code(name, "any") for name in SHARING)
         self.loops = watch.free, serve.free
 
-    def compute(self, task: npt.NDArray[Any], helpers: int) -> None:
+    def compute(self, task: int, helpers: int) -> None:
         helpers = min(helpers, _MOST)
         if self.size < helpers:
             self._grow(helpers)
-        place, boxes, size = address(task), self.boxes, self.size
+        boxes, size = self.boxes, self.size
         try:
-            self.post.held(place, boxes, size, helpers)
-            self.work.free(place)
+            self.post.held(task, boxes, size, helpers)
+            self.work.free(task)
         finally:
-            while self.settle.free(place, boxes, size, _PATIENCE):
+            while self.settle.free(task, boxes, size, _PATIENCE):
                 _let_others_run()
 
     def _grow(self, size: int) -> None:
