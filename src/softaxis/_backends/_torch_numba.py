@@ -258,7 +258,7 @@ def launched(name: str, x: Tensor, g: Tensor | None = None) -> Tensor | None:
         return None
     y = torch.empty_like(x)
     b = 0 if g is None else g.data_ptr()
-    start(rows, *(_ONE if n <= _ALONE else crew()), x.data_ptr(), b, y.data_ptr(), 0, 0, 0)
+    start(rows, x.data_ptr(), b, y.data_ptr(), *(_ONE if n <= _ALONE else crew()))
     return y
 
 
@@ -271,7 +271,7 @@ def _prepared(name: str, dtype: torch.dtype, shape: torch.Size, has_b: bool) -> 
     from softaxis._backends._numba._launch import prepared, start
 
     kind = str(dtype).removeprefix("torch.")
-    return start, prepared(name, kind, tuple(shape), b=has_b, c=True, q=False)
+    return start, prepared(name, kind, tuple(shape), has_b)
 
 
 def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Tensor:

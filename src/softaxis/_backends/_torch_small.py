@@ -139,8 +139,13 @@ def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
             a, y = (logits.detach() if differs else logits).numpy(), labels.numpy()
         except (RuntimeError, TypeError):
             return NotImplemented
-        if a.size > _ALONE and _get_num_threads() > 1:  # the kernels, in the usual way
-            return NotImplemented
+        if a.size > _ALONE and _get_num_threads() > 1:
+            if a.size > SMALL or not _are_right(y, a.shape, ignore_index, reduction):
+                return NotImplemented
+            terms = Terms(None, None, None, 0.0, 0.0, reduction)
+            if differs and _is_grad_enabled():
+                return CrossEntropy.apply(logits, labels, Rows(KERNELS, a.ndim - 1), terms)
+            return KERNELS.cross_entropy(logits, labels, a.ndim - 1, terms)
         if not (differs and _is_grad_enabled()):
             found = compute(a, y, -1, ignore_index, reduction)
             return found if found is NotImplemented else _tensor(found)
@@ -155,6 +160,19 @@ def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
         return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms, known)
 
     return of_rows
+
+
+def _are_right(y: Any, shape: tuple[int, ...], ignore_index: Any, reduction: Any) -> bool:
+    """Return whether labels name classes, and every one of them counts."""
+    return (
+        ignore_index is None
+        and type(reduction) is str
+        and reduction in _numba_small.REDUCTIONS
+        and y.dtype.kind in "iu"
+        and y.shape == shape[:-1]
+        and y.size > 0
+        and bool(y.min() >= 0 and y.max() < shape[-1])
+    )
 
 
 def _losses_and_gradients(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:

@@ -178,31 +178,36 @@ class Prepared(NamedTuple):
     """What follows the addresses in it."""
     n: int
     """How many numbers there are."""
+    few: bool
+    """Whether they are computed at once, with the GIL."""
 
 
-def prepared(name: str, dtype: str, shape: tuple[int, ...], *, b: bool, c: bool, q: bool) -> Any:
-    """Return what `start` takes; None for rows that need a scratch buffer.
-
-    `b`, `c` and `q` tell what there is besides a.
-    """
+def prepared(name: str, dtype: str, shape: tuple[int, ...], has_b: bool) -> Prepared | None:
+    """Return what `start` takes, of arrays a, c and maybe b; None for a dtype that is copied."""
     kind = np.dtype(dtype).char
     steps = (np.dtype(dtype).itemsize, *shape[:0:-1])
     strides = tuple(accumulate(steps, mul))[::-1]
-    by_row = tuple(step // shape[-1] for step in strides[:-1]) if q else None
-    full = (strides, *[strides if one else None for one in (b, c, False)])
-    plan = _planned((kind, shape, (len(shape) - 1,), full, (None, by_row)))
+    full = (strides, strides if has_b else None, strides, None)
+    plan = _planned((kind, shape, (len(shape) - 1,), full, (None, None)))
     if plan.copied:
         return None
     job = COMMON.pack(*[0] * 6, *plan[1:8], 0.0, False, plan.keep)[6 * 8 :]
-    return Prepared(code(name, dtype), plan, job + bytes(EXTRA_SIZE) + plan.table, prod(shape))
+    job += bytes(EXTRA_SIZE) + plan.table
+    n = prod(shape)
+    return Prepared(code(name, dtype), plan, job, n, n <= HELD and not plan.notes)
 
 
-_PLACES = Struct("=6q")
+_pack_places = Struct("=6q").pack
 
 
-def start(found: Prepared, allowed: int, team: Team | None, *places: int) -> None:
-    """Launch it with the addresses of a, b, c, the mask, p and q."""
-    _start(found.kernel, _PLACES.pack(*places) + found.job, found.plan, found.n, 0, allowed, team)
+def start(found: Prepared, a: int, b: int, c: int, allowed: int, team: Team | None) -> None:
+    """Launch it with the addresses of a, b and c."""
+    kernel, plan, rest, n, few = found
+    job = _pack_places(a, b, c, 0, 0, 0) + rest
+    if few:
+        kernel.held(job, 0, plan.units, 0, 0, 0)
+    else:
+        _start(kernel, job, plan, n, 0, allowed, team)
 
 
 class _Memory:
