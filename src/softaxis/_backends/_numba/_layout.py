@@ -40,13 +40,14 @@ TASK = Struct("=9q184x")
 """The fields of a task, and room for the others."""
 BOX = 16
 """How many words there are for each helper, the first of which says what it is about."""
-LOCK, ACQUIRE, RELEASE = 1, 2, 3
-"""Further ones: the lock by which it sleeps, and Python's functions of locks."""
+LOCK, ACQUIRE, RELEASE, YIELD = 1, 2, 3, 4
+"""Further ones: the lock by which it sleeps, Python's functions of locks, and what lets other
+threads run."""
 ASLEEP, READY, FOUND, CALLED, TAKEN = range(5)
 """It sleeps, or watches the box. Of a task the box holds the address, and so much more:
 whether it is for one that watches or for one that has been woken, or is being computed."""
 
-SHARING = "post", "work", "settle", "watch", "serve"
+SHARING = "work", "lead", "watch", "serve"
 """The functions by which threads share a task."""
 
 NOTED = 5

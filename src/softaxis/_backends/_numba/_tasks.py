@@ -36,11 +36,14 @@ from softaxis._backends._numba._layout import (
     SHARED,
     TAKEN,
     UNITS,
+    YIELD,
 )
 from softaxis._backends._numba._memory import claim, peek, publish, read_index, swap
 from softaxis._backends._numba._rows import inlined
 
 _WORD = ir.IntType(64)
+_PATIENCE = 1 << 14
+"""Looks at the box of a helper that computes a last part, before it may need the processor."""
 _PAUSES = {
     "x86_64": ("llvm.x86.sse2.pause", ()),
     "AMD64": ("llvm.x86.sse2.pause", ()),
@@ -99,6 +102,19 @@ def _release(typingctx, function, lock):
     return types.none(types.int64, types.int64), codegen
 
 
+@intrinsic
+def _let_others_run(typingctx, function):
+    """Call sched_yield, or what it is called here; where there is none, do nothing."""
+
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        with builder.if_then(builder.icmp_unsigned("!=", args[0], _WORD(0))):
+            builder.call(builder.inttoptr(args[0], kind.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), codegen
+
+
 @inlined
 def _word(place, i):
     return read_index(place + 8 * i)
@@ -131,7 +147,8 @@ def _box(boxes, i):
     return boxes + 8 * BOX * i
 
 
-def post(task, boxes, count, wanted):
+@inlined
+def _post(task, boxes, count, wanted):
     """Put a task into so many boxes: of helpers that watch them, else of some to be woken."""
     i = 0
     while i < count and wanted > 0:
@@ -144,25 +161,28 @@ def post(task, boxes, count, wanted):
             _release(_word(box, RELEASE), _word(box, LOCK))
             wanted -= 1
         i += 1
-    return 0
 
 
-def settle(task, boxes, count, patience):
-    """Take a task out of the boxes, and wait a while for those that compute it.
-
-    Return how many still do.
-    """
-    busy = 0
+@inlined
+def _settle(task, boxes, count):
+    """Take a task out of the boxes, and wait for those that compute it."""
     for i in range(count):
         box = _box(boxes, i)
-        if swap(box, task + FOUND, READY) or swap(box, task + CALLED, ASLEEP):
-            continue
-        left = patience
-        while left > 0 and peek(box) == task + TAKEN:
-            _pause()
-            left -= 1
-        busy += peek(box) == task + TAKEN
-    return busy
+        if not (swap(box, task + FOUND, READY) or swap(box, task + CALLED, ASLEEP)):
+            looks = 0
+            while peek(box) == task + TAKEN:
+                looks += 1
+                if looks % _PATIENCE == 0:
+                    _let_others_run(_word(box, YIELD))
+                _pause()
+
+
+def lead(task, boxes, count, wanted):
+    """Compute a task with the help of so many threads of those that have the boxes."""
+    _post(task, boxes, count, wanted)
+    _work(task)
+    _settle(task, boxes, count)
+    return 0
 
 
 def watch(box, patience):
@@ -198,8 +218,7 @@ def serve(box, patience):
 
 FUNCTIONS = {
     "work": (work, "i"),
-    "post": (post, "iiii"),
-    "settle": (settle, "iiii"),
+    "lead": (lead, "iiii"),
     "watch": (watch, "ii"),
     "serve": (serve, "ii"),
 }

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import time
 from _thread import allocate_lock  # `threading` is imported with the first thread
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from softaxis._backends._numba._layout import (
     SHARING,
     TASK,
     TEAM,
+    YIELD,
 )
 from softaxis._backends._numba._machine import Function, address, address_of_bytes, code
 from softaxis._threads import Team
@@ -34,8 +36,6 @@ _WATCHED = 2e-4
 """Seconds for which a helper watches its box."""
 _TRIED = 2_000
 """Looks at a box by which it is measured how many of them that is."""
-_PATIENCE = 1 << 14
-"""Looks at the boxes of helpers that compute the last parts, before other threads may run."""
 _MOST = 255
 """Helpers that there may be."""
 
@@ -102,20 +102,14 @@ class _Pool:
         self.words = _aligned(_MOST * BOX)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.words))  # helpers outlive the interpreter
         self.boxes = address(self.words)
-        self.post, self.work, self.settle, watch, serve = (code(name, "any") for name in SHARING)
-        self.loops = watch.free, serve.free
+        _, self.lead, watch, serve = (code(name, "any").free for name in SHARING)
+        self.loops = watch, serve
 
     def compute(self, task: int, helpers: int) -> None:
         helpers = min(helpers, _MOST)
         if self.size < helpers:
             self._grow(helpers)
-        boxes, size = self.boxes, self.size
-        try:
-            self.post.held(task, boxes, size, helpers)
-            self.work.free(task)
-        finally:
-            while self.settle.free(task, boxes, size, _PATIENCE):
-                _let_others_run()
+        self.lead(task, self.boxes, self.size, helpers)
 
     def _grow(self, size: int) -> None:
         from threading import Thread
@@ -123,10 +117,13 @@ class _Pool:
         with self.growing:
             while self.size < size:
                 box = self.words[self.size * BOX :]
-                box[[LOCK, ACQUIRE, RELEASE]] = _new_lock(), *_functions_of_locks()
+                box[[LOCK, ACQUIRE, RELEASE, YIELD]] = _new_lock(), *_functions()
                 name = f"softaxis-{self.size}"
                 told = address(box), *self.loops
-                Thread(target=_serve, args=told, name=name, daemon=True).start()
+                try:
+                    Thread(target=_serve, args=told, name=name, daemon=True).start()
+                except RuntimeError:  # the system has no more of them, or the interpreter ends
+                    return
                 self.size += 1
 
 
@@ -141,12 +138,17 @@ def _new_lock() -> int:
     return lock
 
 
-def _functions_of_locks() -> Iterator[int]:
+def _functions() -> Iterator[int]:
+    """Return where the functions are that a box tells of; 0 for one that is missing here."""
+    api = ctypes.pythonapi
+    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+    system = ctypes.CDLL("kernel32" if sys.platform == "win32" else None)
     for function in (
-        ctypes.pythonapi.PyThread_acquire_lock,
-        ctypes.pythonapi.PyThread_release_lock,
+        api.PyThread_acquire_lock,
+        api.PyThread_release_lock,
+        getattr(system, name, None),
     ):
-        yield ctypes.cast(function, ctypes.c_void_p).value or 0
+        yield (function and ctypes.cast(function, ctypes.c_void_p).value) or 0
 
 
 def _serve(box: int, watch: Function, serve: Function) -> None:
@@ -167,6 +169,3 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-
-_let_others_run: Callable[[], Any] = getattr(os, "sched_yield", lambda: time.sleep(0))
