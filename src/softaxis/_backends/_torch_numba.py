@@ -147,9 +147,26 @@ def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: Any, where: Tensor | No
     """g softmax(x); 0 for a row of -inf."""
     if _is_for_native("logsumexp", x, axis):
         return NATIVE.logsumexp_vjp(x, y, g, axis, where)
+    if where is None and axis == x.ndim - 1 and x.numel() <= _FEW:
+        dx = _small_logsumexp_vjp(x, y, g)
+        if dx is not None:
+            return dx
     dx = softmax(x, axis, where).mul_(g)
     empty = y == -torch.inf
     return dx.masked_fill_(empty, 0.0) if empty.any() else dx
+
+
+def _small_logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor) -> Tensor | None:
+    """The same by NumPy, whose functions are called in half the time."""
+    p = _numba_small.softmax_of_rows(_array(x), -1)
+    if p is NotImplemented:
+        return None
+    with np.errstate(all="ignore"):
+        np.multiply(p, g.numpy(), out=p)
+        empty = y.numpy() == -np.inf
+    if empty.any():
+        np.copyto(p, 0.0, where=empty)
+    return torch.from_numpy(p)
 
 
 def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor:
