@@ -83,8 +83,13 @@ def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
     if _is_for_native("softmax", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
-    dx = _of_small_rows("softmax_vjp", p, g, axis)
-    return _run(numba.softmax_vjp, p, g, axis=axis) if dx is None else dx
+    return product("softmax_vjp", p, g, axis)
+
+
+def product(name: str, y: Tensor, g: Tensor, axis: Axis) -> Tensor:
+    """One of the vector-Jacobian products of a result, by its kernel."""
+    dx = of_small_rows(name, y, g, axis)
+    return _run(getattr(numba, name), y, g, axis=axis) if dx is None else dx
 
 
 def _is_for_native(name: str, x: Tensor, axis: Any) -> bool:
@@ -104,8 +109,7 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
     if _is_for_native("log_softmax", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
-    dx = _of_small_rows("log_softmax_vjp", logp, g, axis)
-    return _run(numba.log_softmax_vjp, logp, g, axis=axis) if dx is None else dx
+    return product("log_softmax_vjp", logp, g, axis)
 
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
@@ -210,7 +214,7 @@ _SHAPES = 256
 """So many are remembered, for a program has few."""
 
 
-def _of_small_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
+def of_small_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
     """Start a kernel on rows side by side, with the job that `launch` would make."""
     if axis != y.ndim - 1 or not (y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype):
         return None

@@ -23,6 +23,7 @@ from softaxis._backends._torch_autograd import (
     Rows,
     Terms,
     is_compiling,
+    is_plain,
     is_recorded,
     is_transformed,
     is_watched,
@@ -182,3 +183,32 @@ def cross_entropy_and_grad(
     if why:
         return declined(why)
     return kernels.cross_entropy_and_grad(logits, labels, axis, terms)
+
+
+@backend.implements(**_record("softmax_vjp"))
+def softmax_vjp(p: Tensor, g: Tensor, /, *, axis: Axis) -> Any:
+    """p (h - sum(p h)), h = g - g_top."""
+    if not is_plain(p, g):
+        return _generic.softmax_vjp(p, g, axis=axis, xp=LIBRARY.xp)
+    return _product("softmax_vjp", p, g, axis)
+
+
+@backend.implements(**_record("softmax_jvp"))
+def softmax_jvp(p: Tensor, t: Tensor, /, *, axis: Axis) -> Any:
+    """The same: the Jacobian is symmetric."""
+    if not is_plain(p, t):
+        return _generic.softmax_jvp(p, t, axis=axis, xp=LIBRARY.xp)
+    return _product("softmax_vjp", p, t, axis)
+
+
+@backend.implements(**_record("log_softmax_vjp"))
+def log_softmax_vjp(logp: Tensor, g: Tensor, /, *, axis: Axis) -> Any:
+    """g - p sum(g)."""
+    if not is_plain(logp, g):
+        return _generic.log_softmax_vjp(logp, g, axis=axis, xp=LIBRARY.xp)
+    return _product("log_softmax_vjp", logp, g, axis)
+
+
+def _product(name: str, y: Tensor, v: Tensor, axis: Axis) -> Any:
+    why = _why_not(y, axis, v.dtype, v)
+    return declined(why) if why else kernels.product(name, y, v, axis)
