@@ -44,6 +44,8 @@ class Kernels(NamedTuple):
     logsumexp_vjp: Callable[[Tensor, Tensor, Tensor, Any, Tensor | None], Tensor]
     cross_entropy: Callable[[Tensor, Tensor, Any, Terms], Tensor]
     cross_entropy_vjp: Callable[[Tensor, Tensor, Tensor, Any, Terms], Tensor]
+    takes: Callable[..., bool]
+    """Whether tensors, or None, are such as these can compute."""
 
 
 is_compiling = torch.compiler.is_compiling
@@ -192,7 +194,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
             terms = terms._replace(where=where, class_weights=class_weights)
         slope = ctx.kept.pop("slope", None)  # given away: who gets a gradient may write to it
         if not _is_final(x, g):
-            dx = _again(x, labels, g, rows.axis, terms)
+            dx = again(x, labels, g, rows.axis, terms)
         elif slope is not None and any(g.stride()):  # a factor for each row
             dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
         elif slope is not None and g.ndim == 0 and g.item() == 1:
@@ -202,7 +204,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         return dx, None, None, None, None
 
 
-def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
+def again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
     """Return the same of the array-API implementation."""
     keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
     if (

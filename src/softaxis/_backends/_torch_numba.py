@@ -14,7 +14,7 @@ from torch import Tensor
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numba_small, numba
 from softaxis._backends._numba_small import HELD
-from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
+from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded, is_watched
 from softaxis._backends._torch_kernels import KERNELS as NATIVE
 from softaxis._backends._torch_ready import PAYS, READY
 from softaxis._threads import at_most
@@ -196,6 +196,14 @@ def _small_gradient(x: Tensor, labels: Tensor, terms: Terms) -> Tensor | None:
     return None if found is NotImplemented else torch.from_numpy(found[1])
 
 
+def _takes(x: Tensor, *others: Tensor | None) -> bool:
+    return (
+        is_memory(x, *others)
+        and not is_watched()
+        and (x.dtype is not torch.float16 or has_float16())
+    )
+
+
 KERNELS = Kernels(
     softmax,
     softmax_vjp,
@@ -205,6 +213,7 @@ KERNELS = Kernels(
     logsumexp_vjp,
     cross_entropy,
     cross_entropy_vjp,
+    _takes,
 )
 
 

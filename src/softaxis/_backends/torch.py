@@ -18,6 +18,7 @@ from torch import Tensor
 
 from softaxis import _generic
 from softaxis._axes import Axis, as_tuple
+from softaxis._backends import _torch_func as func
 from softaxis._backends import _torch_rows as rows
 from softaxis._backends import _torch_shortcuts as shortcuts
 from softaxis._backends._torch_autograd import (
@@ -60,6 +61,8 @@ def softmax(
     """`torch.softmax`, divided by its sum once more where the row is long."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
+    if func.is_served():
+        return func.normalized("softmax", x, KERNELS, axis, where)
     recorded = is_recorded(x)
     if recorded and _is_for_kernels(x):
         return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
@@ -78,6 +81,8 @@ def log_softmax(
     """z - log(sum(exp(z)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
+    if func.is_served():
+        return func.normalized("log_softmax", x, KERNELS, axis, where)
     if not _is_for_kernels(x):
         return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
     if is_recorded(x):
@@ -100,6 +105,8 @@ def logsumexp(
     """m + log(sum(exp(x - m)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
+    if func.is_served():
+        return func.logsumexp(x, KERNELS, axis, where, keepdims)
     if not _is_for_kernels(x):
         return _generic.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp)
     if is_recorded(x):
@@ -130,6 +137,8 @@ def cross_entropy(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if func.takes(logits, labels, terms) and func.is_served():
+        return func.cross_entropy(logits, labels, KERNELS, axis, terms)
     if _is_simple(terms) and _is_for_kernels(logits):
         if is_recorded(logits):
             return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
