@@ -798,8 +798,8 @@ MUTANTS = [
     Mutant(
         "the residual of a certain class cancels",
         TORCH_ROWS,
-        "torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s",
-        "(s - z.gather(-1, index).exp()) / s",
+        "others = (rest - z.gather(-1, index).expm1_()) / s",
+        "others = (s - z.gather(-1, index).exp()) / s",
         "cross_entropy_and_grad",
         ("values",),
     ),

@@ -45,6 +45,8 @@ class Kernels(NamedTuple):
     cross_entropy: Callable[[Tensor, Tensor, Any, Terms], Tensor]
     cross_entropy_vjp: Callable[..., Tensor]
     """Of logits, labels, the gradient, the axis and terms; and of notes, where there are any."""
+    takes: Callable[..., bool]
+    """Whether tensors, or None, are such as these can compute."""
     cross_entropy_noted: (
         Callable[[Tensor, Tensor, Any, Terms], tuple[Tensor, Tensor | None]] | None
     ) = None
@@ -80,14 +82,20 @@ def is_watched() -> bool:
     )
 
 
-def _is_plain(x: Tensor, g: Tensor) -> bool:
+def _is_final(x: Tensor, g: Tensor) -> bool:
     """Return whether nothing will be differentiated again, or is batched."""
-    return (
-        not torch.is_grad_enabled()
-        and not is_transformed()
-        and type(x) in PLAIN
-        and type(g) in PLAIN
-        and not is_legacy_batchedtensor(g)  # of autograd.grad(is_grads_batched=True)
+    return not torch.is_grad_enabled() and is_plain(x, g)
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Return whether nothing records, batches or transforms what is computed from tensors."""
+    if is_transformed():
+        return False
+    return not any(
+        type(one) not in PLAIN
+        or is_recorded(one)
+        or is_legacy_batchedtensor(one)  # of autograd.grad(is_grads_batched=True)
+        for one in tensors
     )
 
 
@@ -121,7 +129,7 @@ class Normalizer(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own
     def backward(ctx: Any, g: Tensor) -> Any:
         """Multiply with the Jacobian."""
         (y,), vjp, rows = ctx.saved_tensors, f"{ctx.name}_vjp", ctx.rows
-        if _is_plain(y, g):
+        if _is_final(y, g):
             dx = getattr(rows.kernels, vjp)(y, g, rows.axis)
         else:
             dx = getattr(_generic, vjp)(y, g, axis=rows.axis, xp=LIBRARY.xp)
@@ -150,7 +158,7 @@ class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own 
         if not rows.keepdims:
             for axis in as_tuple(rows.axis):
                 y, g = y.unsqueeze(axis), g.unsqueeze(axis)
-        if _is_plain(x, g):
+        if _is_final(x, g):
             dx = rows.kernels.logsumexp_vjp(x, y, g, rows.axis, where)
         else:
             empty = y == -torch.inf
@@ -192,8 +200,8 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         if where is not None or class_weights is not None:
             terms = terms._replace(where=where, class_weights=class_weights)
         slope = ctx.kept.pop("slope", None)  # given away: who gets a gradient may write to it
-        if not _is_plain(x, g):
-            dx = _again(x, labels, g, rows.axis, terms)
+        if not _is_final(x, g):
+            dx = again(x, labels, g, rows.axis, terms)
         elif slope is not None and any(g.stride()):  # a factor for each row
             dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
         elif slope is not None and g.ndim == 0 and g.item() == 1:
@@ -205,7 +213,7 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         return dx, None, None, None, None
 
 
-def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
+def again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
     """Return the same of the array-API implementation."""
     keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
     if (

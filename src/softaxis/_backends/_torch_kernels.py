@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from softaxis._backends import _torch_rows as rows
-from softaxis._backends._torch_autograd import Kernels, Terms
+from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms
 from softaxis._dtypes import as_integral
 from softaxis._libraries._torch import LIBRARY
 
@@ -45,6 +45,10 @@ def divisor(labels: Tensor, ignored: int | None) -> Any:
     return (labels.to(torch.int64) != ignored).sum().clamp(min=1)
 
 
+def _takes(*tensors: Tensor | None) -> bool:
+    return all(one is None or type(one) in PLAIN for one in tensors)
+
+
 KERNELS = Kernels(
     rows.softmax,
     rows.softmax_vjp,
@@ -54,4 +58,5 @@ KERNELS = Kernels(
     rows.logsumexp_vjp,
     _cross_entropy,
     _cross_entropy_vjp,
+    _takes,
 )

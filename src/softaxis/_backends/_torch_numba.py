@@ -12,7 +12,7 @@ from torch import Tensor
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numba_small, numba
-from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
+from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded, is_watched
 from softaxis._backends._torch_kernels import KERNELS as NATIVE
 from softaxis._backends._torch_ready import PAYS, READY
 from softaxis._backends._torch_team import crew, threads
@@ -82,8 +82,13 @@ def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
     if _is_for_native("softmax", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
-    dx = _of_rows("softmax_vjp", p, g, axis)
-    return _run(numba.softmax_vjp, p, g, axis=axis) if dx is None else dx
+    return product("softmax_vjp", p, g, axis)
+
+
+def product(name: str, y: Tensor, g: Tensor, axis: Axis) -> Tensor:
+    """One of the vector-Jacobian products of a result, by its kernel."""
+    dx = gradient_of_rows(name, y, g, axis)
+    return _run(getattr(numba, name), y, g, axis=axis) if dx is None else dx
 
 
 def _is_for_native(name: str, x: Tensor, axis: Any) -> bool:
@@ -103,8 +108,7 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
     if _is_for_native("log_softmax", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
-    dx = _of_rows("log_softmax_vjp", logp, g, axis)
-    return _run(numba.log_softmax_vjp, logp, g, axis=axis) if dx is None else dx
+    return product("log_softmax_vjp", logp, g, axis)
 
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
@@ -234,6 +238,14 @@ def _small_gradient(x: Tensor, labels: Tensor, terms: Terms) -> Tensor | None:
     return None if found is NotImplemented else torch.from_numpy(found[1])
 
 
+def _takes(x: Tensor, *others: Tensor | None) -> bool:
+    return (
+        is_memory(x, *others)
+        and not is_watched()
+        and (x.dtype is not torch.float16 or has_float16())
+    )
+
+
 KERNELS = Kernels(
     softmax,
     softmax_vjp,
@@ -243,6 +255,7 @@ KERNELS = Kernels(
     logsumexp_vjp,
     cross_entropy,
     cross_entropy_vjp,
+    _takes,
     cross_entropy_noted,
 )
 
@@ -252,7 +265,8 @@ _SHAPES = 256
 """So many are remembered, for a program has few."""
 
 
-def _of_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
+def gradient_of_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
+    """Run the kernel of a gradient on rows side by side; None where they are not."""
     if axis == y.ndim - 1 and y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype:
         return launched(name, y, g)
     return None

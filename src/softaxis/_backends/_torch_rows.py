@@ -4,26 +4,36 @@ With m the maximum of a row, z = x - m and rest the sum of exp(z) over all but o
 equals m, logsumexp = m + L and L = log1p(rest), which keeps what a plain log(sum) would round
 to 0. On the CPU rows are made contiguous: the bits of a sum depend on how its row lies. What is
 written in place was made here.
+
+Numbers on the CPU may be looked at: what mends results that are not finite costs more than all the
+rest, so it runs where there are such. It changes nothing else, so that a row's bits do not depend
+on the other rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+from softaxis._backends._torch_autograd import is_watched
 
 Slices: TypeAlias = tuple[slice, ...]
 
 _INF = float("inf")
 _NAN = float("nan")
 FEW = 32
-"""From here on the sum of native softmax is taken again: it adds in a few long chains."""
+"""From here on the sum of native softmax is taken again: it adds in a few long chains. And finding
+where the maximum of a row is takes longer than counting how often it is there."""
 _PIECE = 1 << 12
 """Elements that PyTorch adds at a time: many more it may share among threads."""
 _BLOCK = 1 << 20
 """Elements of the losses that are computed at a time: what is not kept takes no more memory."""
+_FAR = {torch.float32: 1e38, torch.float64: 1e300}
+"""What the distance of a probability to the largest is multiplied with, to outweigh all else."""
 
 
 def working(x: Tensor) -> torch.dtype:
@@ -40,17 +50,38 @@ def softmax(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
     if x.shape[-1] < FEW:
         return _back(torch.softmax(x, -1, dtype=x.dtype), axis)
     p = torch.softmax(x, -1, dtype=working(x))
-    return _back(p.div_(_sum(p)).to(x.dtype), axis)
+    return _back(_cast(p.div_(_sum(p)), x.dtype), axis)
 
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: int) -> Tensor:
     """p (h - sum(p h)), h = g - g_top; 0 where p is 0."""
-    dtype = p.dtype
-    p, g = (_last(one, axis).to(working(one)) for one in (p, g))
-    dead = p == 0
-    h = (g - g.gather(-1, p.argmax(-1, keepdim=True))).masked_fill_(dead, 0.0)
-    h -= _sum(p * h)
-    return _back(h.mul_(p).masked_fill_(dead, 0.0).to(dtype), axis)
+    final = p.dtype
+    p, g = _both(p, g, axis)
+    h = _from_top(p, g)
+    dx = h.sub_(_sum(p * h)).mul_(p)
+    if not _are_finite(dx):
+        dead = p == 0
+        h = _from_top(p, g, dead)
+        dx = h.sub_(_sum(p * h)).mul_(p)
+        dx.masked_fill_(dead & ~dx.isfinite(), 0.0)
+    return _back(_cast(dx, final), axis)
+
+
+def _from_top(p: Tensor, g: Tensor, dead: Tensor | None = None) -> Tensor:
+    """g less its value where p is largest; 0 where `dead` and not finite.
+
+    Before the largest is taken, all others are put far below: to find the index of the largest p
+    takes ten times as long as to find p.
+    """
+    m = p.amax(-1, keepdim=True)
+    h = p - m
+    torch.add(g, h, alpha=_FAR[p.dtype], out=h)
+    top = h.amax(-1, keepdim=True)
+    if dead is not None:
+        exact = g.masked_fill(p != m, -_INF).amax(-1, keepdim=True)
+        top = torch.where(top.isfinite(), top, exact)
+    torch.sub(g, top, out=h)
+    return h if dead is None else h.masked_fill_(dead & ~h.isfinite(), 0.0)
 
 
 def log_softmax(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
@@ -58,37 +89,71 @@ def log_softmax(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
     if where is not None:
         hidden = ~where
         return log_softmax(x.masked_fill(hidden, -_INF), axis, None).masked_fill_(hidden, -_INF)
-    z, m, _, rest = _parts(_last(x, axis))
-    return _back(z.sub_(_level(m, rest)).to(x.dtype), axis)
+    z, _, rest, _ = _parts(_last(x, axis))
+    return _back(_cast(z.sub_(rest.log1p_()), x.dtype), axis)
 
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: int) -> Tensor:
     """g - p sum(g); where p is the largest, g (1 - p) - p times the sum of the others."""
-    dtype = logp.dtype
-    logp, g = (_last(one, axis).to(working(one)) for one in (logp, g))
-    dead = logp == -_INF
-    g = g.masked_fill(dead, 0.0)
-    top, index = logp.max(-1, keepdim=True)
-    own = g.gather(-1, index)
-    others = _sum(g.scatter(-1, index, 0.0))
-    dx = g.sub_(logp.exp().mul_(own + others))
-    p = top.exp()
-    alone = p > 0.6  # of two equal ones, rounding may put both above 1/2
-    right = torch.where(alone, -own * torch.expm1(top) - p * others, dx.gather(-1, index))
-    return _back(dx.scatter_(-1, index, right).masked_fill_(dead, 0.0).to(dtype), axis)
+    final = logp.dtype
+    logp, g = _both(logp, g, axis)
+    dead = None if _are_above_minus_infinity(logp) else logp == -_INF
+    if dead is not None:
+        g = g.masked_fill(dead, 0.0)
+    p = logp.exp()
+    top = p.amax(-1, keepdim=True)
+    dx = torch.sub(g, p.mul_(_sum(g)), out=p)
+    alone = top > 0.6  # of two equal ones, rounding may put both above 1/2
+    if not _can_look(alone) or alone.any():
+        index = logp.argmax(-1, keepdim=True)
+        own, others = g.gather(-1, index), _sum(g.scatter(-1, index, 0.0))
+        right = -own * torch.expm1(logp.gather(-1, index)) - top * others
+        dx.scatter_(-1, index, torch.where(alone, right, dx.gather(-1, index)))
+    return _back(_cast(dx if dead is None else dx.masked_fill_(dead, 0.0), final), axis)
+
+
+def log_softmax_jvp(logp: Tensor, t: Tensor, axis: int) -> Tensor:
+    """h - sum(p h), h = t - t_top; 0 where p is 0."""
+    final = logp.dtype
+    logp, t = _both(logp, t, axis)
+    dead = None if _are_above_minus_infinity(logp) else logp == -_INF
+    p = logp.exp()
+    h = _from_top(p, t, dead)
+    dy = h.sub_(_sum(p.mul_(h)))
+    return _back(_cast(dy if dead is None else dy.masked_fill_(dead, 0.0), final), axis)
 
 
 def logsumexp(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
     """m + L, with the dimensions kept."""
     if where is not None:
         x = x.masked_fill(~where, -_INF)
-    _, m, _, rest = _parts(_last(x, axis))
-    return _back(torch.where(torch.isfinite(m), m + torch.log1p(rest), m).to(x.dtype), axis)
+    _, m, rest, are_finite = _parts(_last(x, axis))
+    y = rest.log1p_().add_(m)
+    return _back(_cast(y if are_finite else torch.where(m.isfinite(), y, m), x.dtype), axis)
 
 
 def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: int, where: Tensor | None) -> Tensor:
     """g softmax(x); 0 for a row of -inf."""
     return softmax(x, axis, where).mul_(g).masked_fill_(y == -_INF, 0.0)
+
+
+def shared(x: Tensor, lse: Tensor, a: Tensor, where: Tensor | None) -> Tensor:
+    """a exp(x - lse), in the dtype of computation; 0 where the exponential is."""
+    dtype = working(x)
+    x, lse, a = _cast(x, dtype), _cast(lse, dtype), _cast(a, dtype)
+    if where is not None:
+        x = x.masked_fill(~where, -_INF)
+    y = (x - lse).exp_().mul_(a)
+    if not _are_finite(y):
+        share = (x - lse).exp_().masked_fill_((x == -_INF) | (lse == -_INF), 0.0)
+        y = share * a
+        y.masked_fill_((share == 0) & ~y.isfinite(), 0.0)
+    return y
+
+
+def summed(a: Tensor, axis: int) -> Tensor:
+    """Sum along an axis, which is kept."""
+    return _back(_sum(_last(a, axis)), axis)
 
 
 def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing: float) -> Tensor:
@@ -106,9 +171,10 @@ def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing:
 
 def _losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing: float) -> Tensor:
     index, wrong, left_out = _index(labels, x.shape[axis], ignored)
-    z, m, _, rest = _parts(_last(x, axis))
-    loss = _level(m, rest) - _expected(z, index, smoothing)
-    loss = torch.where(m == -_INF, _INF, loss)
+    z, m, rest, are_finite = _parts(_last(x, axis))
+    loss = rest.log1p_().sub_(_expected(z, index, smoothing))
+    if not are_finite:
+        loss.masked_fill_(m == -_INF, _INF)
     if wrong is not None:
         loss.masked_fill_(wrong, _NAN)
     if left_out is not None:
@@ -145,10 +211,10 @@ def _losses_vjp(
 ) -> Tensor:
     spread = smoothing / x.shape[axis]
     index, wrong, left_out = _index(labels, x.shape[axis], ignored)
-    z, m, first, rest = _parts(_last(x, axis))
-    s = 1 + rest + (m - m)
-    others = torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s
-    scale = g.unsqueeze(-1).to(z.dtype)
+    z, _, rest, _ = _parts(_last(x, axis))
+    s = 1 + rest
+    others = (rest - z.gather(-1, index).expm1_()) / s  # 1 - exp(z_y) is 0 for the largest
+    scale = _cast(g.unsqueeze(-1), z.dtype)
     if wrong is not None:
         scale = scale.masked_fill(wrong, _NAN)
     slope = z.exp_().mul_(scale / s).scatter_(-1, index, (smoothing - others) * scale)
@@ -159,30 +225,63 @@ def _losses_vjp(
 
 def total(a: Tensor) -> Tensor:
     """Return the sum of all elements."""
-    return _sum(a.reshape(-1)).squeeze(0)
+    return a.sum() if a.numel() <= _PIECE else _sum(a.reshape(-1)).squeeze(0)
 
 
 def _last(x: Tensor, axis: int) -> Tensor:
     """Return rows along the last axis; side by side on the CPU."""
-    x = x.movedim(axis, -1)
+    if axis != x.ndim - 1:
+        x = x.movedim(axis, -1)
     return x.contiguous() if x.is_cpu else x
 
 
 def _back(y: Tensor, axis: int) -> Tensor:
-    return y.movedim(-1, axis)
+    return y if axis == y.ndim - 1 else y.movedim(-1, axis)
 
 
-def _parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """z, m, the index of one element that equals it, and rest."""
-    x = x.to(working(x))
-    m, first = x.max(-1, keepdim=True)
-    z = x - m
-    return z, m, first, _sum(z.exp().scatter_(-1, first, 0.0))
+def _cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    return x if x.dtype is dtype else x.to(dtype)
 
 
-def _level(m: Tensor, rest: Tensor) -> Tensor:
-    """L; NaN where m is infinite or NaN."""
-    return torch.log1p(rest) + (m - m)
+def _both(y: Tensor, v: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Return rows of a result and of a direction, in the dtype of computation."""
+    dtype = working(y)
+    return _cast(_last(y, axis), dtype), _cast(_last(v, axis), dtype)
+
+
+def _can_look(x: Tensor) -> bool:
+    return bool(x.is_cpu) and not is_watched()
+
+
+def _are_finite(a: Tensor) -> bool:
+    """Return whether nothing is infinite or NaN; False where nobody may look, too."""
+    return _can_look(a) and isfinite(a.sum().item())
+
+
+def _are_above_minus_infinity(a: Tensor) -> bool:
+    return _can_look(a) and a.amin().item() > -_INF
+
+
+def _parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
+    """z, m, and rest, which is NaN where m is infinite or NaN; whether no m is known to be so.
+
+    A fraction of exp(z) is exp(z) itself, but 0 where z is 0 or rounds to it; the number of those
+    is what the sum loses, and but one of them are in rest.
+    """
+    x = _cast(x, working(x))
+    if x.shape[-1] < FEW:
+        m, first = x.max(-1, keepdim=True)
+        z = x - m
+        rest = z.exp().scatter_(-1, first, 0.0).sum(-1, keepdim=True)
+    else:
+        m = x.amax(-1, keepdim=True)
+        z = x - m
+        e = z.exp()
+        s = _sum(e)
+        rest = _sum(e.frac_())
+        rest.add_(s.sub_(rest).round_().sub_(1))
+    are_finite = _are_finite(m)
+    return z, m, rest if are_finite else rest.add_(m - m), are_finite
 
 
 def _sum(a: Tensor) -> Tensor:
@@ -215,7 +314,7 @@ def _index(
 
     On the CPU those that name none have been refused.
     """
-    index = labels.to(torch.int64).unsqueeze(-1)
+    index = _cast(labels, torch.int64).unsqueeze(-1)
     left_out = None if ignored is None else index == ignored
     if labels.is_cpu:
         return index if left_out is None else index.masked_fill(left_out, 0), None, left_out

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softaxis._backends import _torch_rows as rows
 from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
     Rows,
     Terms,
+    is_plain,
     is_recorded,
     is_watched,
 )
@@ -97,9 +99,35 @@ def _name_classes(labels: Tensor, count: int) -> bool:
     return bool(numbers.min() >= 0 and numbers.max() < count)
 
 
+def _product(kernel: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Any]:
+    """Return a shortcut of a product of a result with a direction."""
+
+    def of_rows(y: Tensor, v: Any, axis: Any) -> Any:
+        if (
+            _is_for_others(y, axis)
+            or type(v) is not Tensor
+            or v.dtype is not y.dtype
+            or v.device != y.device
+            or v.shape != y.shape
+            or not is_plain(y, v)
+        ):
+            return NotImplemented
+        return kernel(y, v, y.ndim - 1)
+
+    return of_rows
+
+
+softmax_vjp_of_rows = softmax_jvp_of_rows = _product(rows.softmax_vjp)
+log_softmax_vjp_of_rows = _product(rows.log_softmax_vjp)
+log_softmax_jvp_of_rows = _product(rows.log_softmax_jvp)
+
 SHORTCUTS: dict[str, Callable[..., Any]] = {
     "softmax": softmax_of_rows,
     "log_softmax": log_softmax_of_rows,
     "logsumexp": logsumexp_of_rows,
     "cross_entropy": cross_entropy_of_rows,
+    "softmax_vjp": softmax_vjp_of_rows,
+    "softmax_jvp": softmax_jvp_of_rows,
+    "log_softmax_vjp": log_softmax_vjp_of_rows,
+    "log_softmax_jvp": log_softmax_jvp_of_rows,
 }

@@ -21,9 +21,10 @@ from softaxis._backends._torch_autograd import (
     Normalizer,
     Rows,
     Terms,
+    is_plain,
     is_watched,
 )
-from softaxis._backends._torch_numba import KERNELS, engine, launched
+from softaxis._backends._torch_numba import KERNELS, engine, gradient_of_rows, is_memory, launched
 from softaxis._backends._torch_ready import PAYS, READY, Ready
 from softaxis._backends._torch_shortcuts import SHORTCUTS
 from softaxis._backends._torch_team import threads
@@ -195,6 +196,22 @@ def _losses_and_gradients(codes: _Codes, otherwise: Callable[..., Any]) -> Calla
     return of_rows
 
 
+def _products(kernel: str, ready: Ready | None, otherwise: Callable[..., Any]) -> Any:
+    """Return a shortcut of a product of a result with a direction; `ready` as in `_Codes`."""
+
+    def of_rows(y: Tensor, v: Any, axis: Any) -> Any:
+        if not (_are_rows(y, v, axis) and y.shape == v.shape and is_plain(y, v)):
+            return NotImplemented
+        if y.dtype not in _FLOATS or not (ready is None or ready[y.dtype]) or not y.is_cpu:
+            return otherwise(y, v, axis)
+        if not is_memory(y, v) or 0 in y.shape:
+            return NotImplemented
+        dx = gradient_of_rows(kernel, y, v, y.ndim - 1)
+        return NotImplemented if dx is None else dx
+
+    return of_rows
+
+
 def _are_rows(logits: Tensor, labels: Any, axis: Any) -> bool:
     """Return whether classes lie along the last axis, and nobody is to see every operator."""
     return (
@@ -218,6 +235,10 @@ def _compiling(name: str, make: Make) -> Callable[..., Any]:
 
 
 def _where_ready(name: str, make: Make) -> Callable[..., Any]:
+    return make(_Codes(name, READY[name]), _without_kernels(name))
+
+
+def _without_kernels(name: str) -> Callable[..., Any]:
     ready = READY[name]
     other: Callable[..., Any] = SHORTCUTS.get(name, _never)
 
@@ -226,7 +247,7 @@ def _where_ready(name: str, make: Make) -> Callable[..., Any]:
             return NotImplemented
         return other(x, *arguments)
 
-    return make(_Codes(name, ready), otherwise)
+    return otherwise
 
 
 _MADE: dict[str, Make] = {
@@ -236,7 +257,18 @@ _MADE: dict[str, Make] = {
     "cross_entropy": _losses,
     "cross_entropy_and_grad": _losses_and_gradients,
 }
+_PRODUCTS = {
+    "softmax_vjp": "softmax_vjp",
+    "softmax_jvp": "softmax_vjp",
+    "log_softmax_vjp": "log_softmax_vjp",
+}
+"""The kernels of products, by function."""
 COMPILING = {name: _compiling(name, make) for name, make in _MADE.items()}
+COMPILING |= {name: _products(kernel, None, _never) for name, kernel in _PRODUCTS.items()}
 """The shortcuts of whoever prefers the kernels: what is missing is compiled."""
 WHERE_READY = {name: _where_ready(name, make) for name, make in _MADE.items()}
+WHERE_READY |= {
+    name: _products(kernel, READY[name], _without_kernels(name))
+    for name, kernel in _PRODUCTS.items()
+}
 """Those of everybody: where kernels are missing, the backend `torch` computes."""
