@@ -87,8 +87,9 @@ def losses_vjp(
     label = load_of_rows(labels, rows, labels_at, sizes)
     names_one = (label >= 0) & (label < sizes[3])
     y = tl.where(names_one, label, 0)
-    mass = load_weights(weights, y, sizes[3], REAL) * (1.0 - SMOOTHING)
-    v = tl.where(columns == y, 1.0 - SMOOTHING, 0.0).to(REAL)
+    main = tl.full((1, 1), 1.0 - SMOOTHING, REAL)
+    mass = load_weights(weights, y, sizes[3], REAL) * main
+    v = tl.where(columns == y, main, 0.0)
     if SMOOTHING != 0:
         share = SMOOTHING / tl.maximum(u, 1.0)
         mass += share * weight

@@ -41,7 +41,8 @@ def load_weights(weights, columns, length, REAL: tl.constexpr):
 def row_of(tile, live, weights, columns, length, SPREAD: tl.constexpr):
     """Return m, k and rest of each row of a tile; and, if SPREAD, u and the sums with w."""
     m, k, rest = parts_of(tile)
-    u, weight, far = tl.zeros_like(m), tl.zeros_like(m), tl.zeros_like(m)
+    zero = tl.zeros_like(m)
+    u, weight, far = zero, zero, zero
     if SPREAD:
         w = tl.where(live, load_weights(weights, columns, length, tile.dtype), 0.0)
         u = counted(live).to(tile.dtype)
@@ -84,7 +85,7 @@ def parts(
     rows, columns = rows_of(count, ROWS), columns_of(count, BLOCK)
     tile, live = load_masked(x, x_at, where, where_at, rows, columns, sizes, REAL)
     row = row_of(tile, live, weights, columns, sizes[3], SPREAD)
-    step = sizes[0] * sizes[1] * sizes[2].to(tl.int64) * count
+    step = sizes[0] * sizes[1] * sizes[2] * count
     part = tl.program_id(0).to(tl.int64) % count
     leave(found, rows * count + part, step, are_rows(rows, sizes), row)
 
@@ -94,7 +95,8 @@ def join(found, known, rows, count, BLOCK: tl.constexpr):
     """Make what is known of one row of what is known of its parts, in float64."""
     row = tl.program_id(0).to(tl.int64) + tl.zeros((1, 1), tl.int64)
     m = tl.full((1, 1), -INF, tl.float64)
-    k, rest, u, weight, far = m * 0, m * 0, m * 0, m * 0, m * 0
+    zero = tl.zeros_like(m)
+    k, rest, u, weight, far = zero, zero, zero, zero, zero
     for start in range(0, count, BLOCK):
         i = columns_from(start, BLOCK)
         ms, ks, rests, us, ws, fars = take(found, row * count + i, rows * count, i < count)
