@@ -1,8 +1,9 @@
 """torch_triton: kernels written in Triton, on PyTorch's tensors in the memory of a GPU.
 
-They run where they are asked for by name, and nowhere by default: they were not measured on a GPU yet.
-With TRITON_INTERPRET=1 in the environment Triton interprets them, on the CPU's tensors. What torch.func
-transforms runs on the array-API implementation; what PyTorch compiles is left to other backends.
+They run where they are asked for by name, and nowhere by default: they were not measured on a GPU
+yet. With TRITON_INTERPRET=1 in the environment Triton interprets them, on the CPU's tensors. What
+torch.func transforms runs on the array-API implementation; what PyTorch compiles is left to other
+backends.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def _normalized(
 ) -> Tensor:
     call = arranged(x, _mask(where), g, axis=axis, out=like)
     places = call.places()
-    rest = (known(call, places[2:4]), call.layout.sizes, call.tile.count)
-    run(_normalize.normalize, call, groups(call) * call.tile.count, *places, *rest, LOG=is_log)
+    rest = (known(call, places[1:3]), call.layout.sizes, call.tile.parts)
+    run(_normalize.normalize, call, groups(call) * call.tile.parts, *places, *rest, LOG=is_log)
     return call.result()
 
 
@@ -52,7 +52,7 @@ def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """m + log(k + rest), with the dimensions kept."""
     call = arranged(x, _mask(where), axis=axis, out=reduced)
     places = call.places()
-    rest = (known(call, places[2:4]), call.layout.sizes)
+    rest = (known(call, places[1:3]), call.layout.sizes)
     run(_normalize.reduce, call, groups(call), *places, *rest)
     return call.result()
 
@@ -69,7 +69,7 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Axis) -> Tensor:
 
 def _pulled_back(kernel: Any, y: Tensor, g: Tensor, axis: Axis) -> Tensor:
     call = arranged(y, g, axis=axis, out=like)
-    is_whole = call.tile.count == 1
+    is_whole = call.tile.parts == 1
     run(kernel, call, groups(call), *call.places(), call.layout.sizes, WHOLE=is_whole)
     return call.result()
 
@@ -81,7 +81,7 @@ def cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     weights = _weights(x, terms)
     call = arranged(x, _mask(terms.where), index, axis=axis, out=reduced_to_working)
     *places, loss, loss_at = call.places()
-    found = known(call, places[2:4], weights, spread=terms.label_smoothing != 0)
+    found = known(call, places[1:3], weights, spread=terms.label_smoothing != 0)
     arguments = (*places, weights, loss, loss_at, found, call.layout.sizes)
     run(_losses.losses, call, groups(call), *arguments, **_constants(terms, ignored))
     losses = call.result().squeeze(axis)
@@ -102,10 +102,11 @@ def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Te
         g = g / _divisor(labels, ignored, weights)
     g = g.unsqueeze(axis) if terms.reduction == "none" else g
     call = arranged(x, _mask(terms.where), index, g, axis=axis, out=like)
-    x_mask_labels, rest = call.places()[:6], call.places()[6:]
-    found = known(call, x_mask_labels[2:4], weights, spread=terms.label_smoothing != 0)
-    arguments = (*x_mask_labels, weights, *rest, found, call.layout.sizes, call.tile.count)
-    programs = groups(call) * call.tile.count
+    places = call.places()
+    given, rest = places[:5], places[5:]
+    found = known(call, places[1:3], weights, spread=terms.label_smoothing != 0)
+    arguments = (*given, weights, *rest, found, call.layout.sizes, call.tile.parts)
+    programs = groups(call) * call.tile.parts
     run(_losses.losses_vjp, call, programs, *arguments, **_constants(terms, ignored))
     return call.result()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,17 +19,20 @@ from softaxis._backends._triton._layout import Layout, Tile, layout_of, tile_of
 
 INTERPRETED = bool(triton.knobs.runtime.interpret)
 """Whether kernels are interpreted on the CPU, as TRITON_INTERPRET=1 asked when they were made."""
-NUMBERS = 6
+_NUMBERS = 6
 """What is known of a row."""
 _REAL = {torch.float32: tl.float32, torch.float64: tl.float64}
 _JOINED = 1024
 _interpreter = threading.RLock()
 
 
-class Call(NamedTuple):
-    """Tensors of one shape, or None, the last one being the result; and how a kernel takes them."""
+Tensors = tuple[Tensor | None, ...]
 
-    tensors: tuple[Tensor | None, ...]
+
+class Call(NamedTuple):
+    """Tensors that broadcast to the first; the last is the result. And how a kernel takes them."""
+
+    tensors: Tensors
     layout: Layout
     tile: Tile
     real: Any
@@ -38,11 +40,11 @@ class Call(NamedTuple):
     """Where the axes of the rows came from, if they were moved to the end."""
 
     def places(self) -> list[Any]:
-        """Return each tensor followed by its strides."""
+        """Return the strides of the first tensor, and each other one followed by its strides."""
         strides = iter(self.layout.strides)
         nowhere = (0, 0, 0, 0)
         pairs = ((x, nowhere if x is None else next(strides)) for x in self.tensors)
-        return [one for pair in pairs for one in pair]
+        return [one for pair in pairs for one in pair][1:]
 
     def result(self) -> Tensor:
         """Return the result as the caller knows the axes."""
@@ -71,23 +73,28 @@ def arranged(
 ) -> Call:
     """Lay tensors out that broadcast to x, without a copy where that is possible."""
     axes = as_tuple(axis)
-    for moved in (None, axes):
-        if moved is not None:  # side by side in memory they can be laid out
-            last = _last(axes)
-            everything = [None if one is None else one.expand(x.shape) for one in (x, *others)]
-            x, *others = [
-                None if one is None else one.movedim(axes, last).contiguous() for one in everything
-            ]
-            axes = tuple(i + x.ndim for i in last)
-        y = out(x, axes)
-        expanded = [None if one is None else one.expand(x.shape) for one in (x, *others, y)]
-        strides = [one.stride() for one in expanded if one is not None]
-        layout = layout_of(tuple(x.shape), axes, *strides)
-        if layout is not None:
-            break
-    assert layout is not None
+    moved = None
+    tensors, layout = _laid_out((x, *others), axes, out)
+    if layout is None:  # rows that lie in one piece, one after the other, can be laid out
+        moved, last = axes, _last(axes)
+        given = [None if one is None else one.expand(x.shape) for one in (x, *others)]
+        copies = [None if one is None else one.movedim(axes, last).contiguous() for one in given]
+        axes = tuple(range(x.ndim - len(axes), x.ndim))
+        tensors, layout = _laid_out(tuple(copies), axes, out)
+        assert layout is not None
     tile = tile_of(layout, working(x).itemsize)
-    return Call((x, *others, y), layout, tile, _REAL[working(x)], moved)
+    return Call(tensors, layout, tile, _REAL[working(x)], moved)
+
+
+def _laid_out(
+    tensors: Tensors, axes: tuple[int, ...], out: Callable[[Tensor, tuple[int, ...]], Tensor]
+) -> tuple[Tensors, Layout | None]:
+    """Return tensors and a result of the same shape, and their layout if there is one."""
+    x = tensors[0]
+    assert x is not None
+    together = (*tensors, out(x, axes))
+    strides = [one.expand(x.shape).stride() for one in together if one is not None]
+    return together, layout_of(tuple(x.shape), axes, *strides)
 
 
 def _last(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -95,13 +102,22 @@ def _last(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def run(kernel: Any, call: Call, programs: int, *arguments: Any, **constants: Any) -> None:
-    """Launch a kernel on the device of the tensors, on its current stream."""
+    """Launch a kernel of the first tensor and of these arguments."""
     tile = call.tile
     constants |= {"REAL": call.real, "ROWS": tile.rows, "BLOCK": tile.block}
     x = call.tensors[0]
     assert x is not None
-    with _ready(x):
-        kernel[(programs,)](*arguments, **constants, num_warps=tile.warps, enable_fp_fusion=False)
+    start(kernel, programs, x, *arguments, **constants, num_warps=tile.warps)
+
+
+def start(kernel: Any, programs: int, x: Tensor, *arguments: Any, **constants: Any) -> None:
+    """Launch a kernel on the device of x, on its current stream; the interpreter takes turns."""
+    if INTERPRETED:
+        with _interpreter, np.errstate(all="ignore"):
+            kernel[(programs,)](x, *arguments, **constants)
+    else:
+        with torch.cuda.device(x.device):
+            kernel[(programs,)](x, *arguments, **constants, enable_fp_fusion=False)
 
 
 def groups(call: Call) -> int:
@@ -114,27 +130,15 @@ def known(call: Call, where: Any, weights: Tensor | None = None, *, spread: bool
 
     `where` are a tensor or None, and its strides.
     """
-    count, rows = call.tile.count, call.layout.rows
+    count, rows = call.tile.parts, call.layout.rows
     if count == 1:
         return None
     x = call.tensors[0]
     assert x is not None
-    found = torch.empty(NUMBERS * rows * count, dtype=working(x), device=x.device)
-    joined = torch.empty(NUMBERS * rows, dtype=working(x), device=x.device)
+    found = torch.empty(_NUMBERS * rows * count, dtype=working(x), device=x.device)
+    joined = torch.empty(_NUMBERS * rows, dtype=working(x), device=x.device)
     at = call.layout.strides[0]
-    arguments = (x, at, *where, weights, found, call.layout.sizes, count)
+    arguments = (at, *where, weights, found, call.layout.sizes, count)
     run(_rows.parts, call, groups(call) * count, *arguments, SPREAD=spread)
-    with _ready(x):
-        _rows.join[(rows,)](found, joined, rows, count, BLOCK=_JOINED, enable_fp_fusion=False)
+    start(_rows.join, rows, found, joined, rows, count, BLOCK=_JOINED)
     return joined
-
-
-@contextmanager
-def _ready(x: Tensor) -> Iterator[None]:
-    """Make the device of a tensor the current one; or let the interpreter have one call at a time."""
-    if not INTERPRETED:
-        with torch.cuda.device(x.device):
-            yield
-        return
-    with _interpreter, np.errstate(all="ignore"):
-        yield

@@ -45,11 +45,11 @@ def layout_of(shape: Numbers, axes: Numbers, *strides: Numbers) -> Layout | None
 
 
 class Tile(NamedTuple):
-    """What one program takes, and how many of them a row."""
+    """What one program takes, and how many of them take a row."""
 
     rows: int
     block: int
-    count: int
+    parts: int
     warps: int
 
 

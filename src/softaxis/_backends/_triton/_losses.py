@@ -10,7 +10,6 @@ L = log(k) + log1p(rest / k) and z = x - m,
 where 1 - p_c is summed from the other classes if p_c is the largest: no term cancels.
 """
 
-# mypy: ignore-errors
 from __future__ import annotations
 
 import triton
@@ -25,15 +24,8 @@ from softaxis._backends._triton._memory import (
     store,
     store_of_rows,
 )
-from softaxis._backends._triton._numbers import log_sum, shift_of
+from softaxis._backends._triton._numbers import log_sum, log_sum_exp, shift_of
 from softaxis._backends._triton._rows import load_weights, row_of, take_rows
-
-
-@triton.jit
-def log_sum_exp_or_nan(m, k, rest):
-    """m + L, but NaN where softmax is NaN for +inf."""
-    found = shift_of(m) + log_sum(m, k, rest)
-    return tl.where((m == -INF) & (rest == rest), -INF, found)
 
 
 @triton.jit
@@ -62,7 +54,7 @@ def losses(
         spread = SMOOTHING / tl.maximum(u, 1.0) * (far + weight * level)
         found += tl.where((weight == 0.0) & (far == 0.0), 0.0, spread)
     if Z_LOSS != 0:
-        lse = log_sum_exp_or_nan(m, k, rest)
+        lse = tl.where(m == INF, float("nan"), log_sum_exp(m, k, rest))
         found += Z_LOSS * lse * lse
     found = tl.where(names_one, found, float("nan"))
     if IGNORED is not None:
@@ -100,7 +92,7 @@ def losses_vjp(
     others = tl.where(z == 0.0, (k - 1.0) + rest, (k + rest) - e)
     pull = mass - v
     if Z_LOSS != 0:
-        pull += (2.0 * Z_LOSS) * log_sum_exp_or_nan(m, k, rest)
+        pull += (2.0 * Z_LOSS) * log_sum_exp(m, k, rest)
     slopes = (e * pull - v * others) * (load_of_rows(g, rows, g_at, sizes).to(REAL) / (k + rest))
     slopes = tl.where(names_one & (tl.abs(m) < INF), slopes, float("nan"))
     if IGNORED is not None:

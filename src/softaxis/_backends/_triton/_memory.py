@@ -1,10 +1,9 @@
 """Memory: where rows lie, and how tiles of them are read and written.
 
-A tensor is (a, b, c, length) with four strides `at`, counted in elements, of any sign or 0; `sizes` are
-(a, b, c, length). Row r is r // (b c), r // c % b and r % c. All offsets are 64 bits wide.
+A tensor is (a, b, c, length), which are its `sizes`, with four strides `at`, counted in elements.
+Row r is r // (b c), r // c % b and r % c. All offsets are 64 bits wide.
 """
 
-# mypy: ignore-errors
 from __future__ import annotations
 
 import triton

@@ -1,6 +1,5 @@
 """softmax and log_softmax, the gradient of logsumexp, and logsumexp itself."""
 
-# mypy: ignore-errors
 from __future__ import annotations
 
 import triton
@@ -15,7 +14,7 @@ from softaxis._backends._triton._memory import (
     store,
     store_of_rows,
 )
-from softaxis._backends._triton._numbers import log_sum, log_sum_exp, parts_of, shift_of
+from softaxis._backends._triton._numbers import is_nan, log_sum, log_sum_exp, parts_of, shift_of
 from softaxis._backends._triton._rows import take_rows
 
 
@@ -35,14 +34,11 @@ def normalize(
     else:
         m, k, rest, _, _, _ = take_rows(known, rows, sizes)
     z = tile - shift_of(m)
-    if LOG:
-        y_tile = z - log_sum(m, k, rest)
-    else:
-        y_tile = tl.exp(z) * (1.0 / (k + rest))
+    y_tile = z - log_sum(m, k, rest) if LOG else tl.exp(z) * (1.0 / (k + rest))
     y_tile = tl.where(tl.abs(m) < INF, y_tile, float("nan"))
     if g is not None:
         y_tile = y_tile * load_of_rows(g, rows, g_at, sizes).to(REAL)
-        y_tile = tl.where((m == -INF) & (rest == rest), 0.0, y_tile)
+        y_tile = tl.where((m == -INF) & (is_nan(rest) == 0), 0.0, y_tile)
     store(y, rows, columns, y_at, sizes, tl.where(live, y_tile, -INF if LOG else 0.0))
 
 

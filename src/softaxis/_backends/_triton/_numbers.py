@@ -1,11 +1,10 @@
 """Numbers: the maxima taken out of the sum, and sums whose bits depend on the row alone.
 
-With m the maximum of a row, z = x - m, k the number of elements with z = 0 and rest the sum of exp(z)
-over the others, log(sum(exp(x))) = m + log(k) + log1p(rest / k), which keeps its accuracy where one
-element dominates.
+With m the maximum of a row, z = x - m, k the number of elements with z = 0 and rest the sum of
+exp(z) over the others, log(sum(exp(x))) = m + log(k) + log1p(rest / k), which keeps its accuracy
+where one element dominates.
 """
 
-# mypy: ignore-errors
 from __future__ import annotations
 
 import triton
@@ -61,6 +60,12 @@ def expm1(x):
 
 
 @triton.jit
+def is_nan(x):
+    """Say what is NaN."""
+    return x != x  # noqa: PLR0124
+
+
+@triton.jit
 def shift_of(m):
     """What to subtract: m, 0 where it is infinite."""
     return tl.where(tl.abs(m) < INF, m, 0.0)
@@ -69,7 +74,7 @@ def shift_of(m):
 @triton.jit
 def largest(tile):
     """Return the maximum of each row; NaN does not count."""
-    return tl.max(tl.where(tile == tile, tile, -INF), axis=1, keep_dims=True)
+    return tl.max(tl.where(is_nan(tile), -INF, tile), axis=1, keep_dims=True)
 
 
 @triton.jit
@@ -81,7 +86,7 @@ def counted(flags):
 @triton.jit
 def settled(m, rest):
     """Return 0 for the rest of a row whose maximum is infinite, if nothing there is NaN."""
-    return tl.where((tl.abs(m) < INF) | (rest != rest), rest, 0.0)
+    return tl.where((tl.abs(m) < INF) | is_nan(rest), rest, 0.0)
 
 
 @triton.jit
@@ -118,4 +123,4 @@ def log_sum(m, k, rest):
 def log_sum_exp(m, k, rest):
     """m + log(k + rest); m where that is infinite, but NaN where rest is."""
     found = m + log_sum(0.0, k, rest)
-    return tl.where((tl.abs(m) < INF) | (rest != rest), found, m)
+    return tl.where((tl.abs(m) < INF) | is_nan(rest), found, m)

@@ -1,10 +1,9 @@
 """Rows: what has to be known of a whole row before any of it can be written.
 
-That is m, k and rest; and for labels that are smoothed u, the number of elements that take part, the sum
-of their class weights w, and that of w (m - x).
+That is m, k and rest; and for labels that are smoothed u, the number of elements that take part,
+the sum of their class weights w, and that of w (m - x).
 """
 
-# mypy: ignore-errors
 from __future__ import annotations
 
 import triton

@@ -4,7 +4,6 @@ One program goes over a row. A row that a tile does not hold (WHOLE is false) is
 for softmax, twice for log_softmax.
 """
 
-# mypy: ignore-errors
 from __future__ import annotations
 
 import triton
