@@ -31,7 +31,11 @@ from softaxis._backends._triton._launch import INTERPRETED
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
-backend = Backend("torch_triton", types=PLAIN)
+backend = Backend(
+    "torch_triton",
+    types=PLAIN,
+    arrays=None if INTERPRETED else "softaxis.testing._on_cuda:TORCH",
+)
 
 _MOST = 1 << 31
 """Programs, one more than a GPU counts."""

@@ -22,7 +22,7 @@ INTERPRETED = bool(triton.knobs.runtime.interpret)
 _NUMBERS = 6
 """What is known of a row."""
 _REAL = {torch.float32: tl.float32, torch.float64: tl.float64}
-_JOINED = 1024
+_JOINED = 256
 _interpreter = threading.RLock()
 
 

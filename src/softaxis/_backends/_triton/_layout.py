@@ -7,13 +7,13 @@ from typing import NamedTuple
 from softaxis._backends._cupy._layout import Numbers, _joined
 
 HELD = 32 * 1024
-"""Bytes of a tile at most: 16 warps hold them in 16 registers a thread."""
+"""Bytes of a tile at most: 16 warps hold them, 64 bytes a thread."""
 _SHORT = 4 * 1024
 """Bytes of a tile at least, where rows are short."""
 _ACROSS = 32
 """Rows that lie side by side, so many of which fill a line of the cache."""
-_A_WARP = 32 * 64
-"""Bytes that a warp holds."""
+_A_WARP = 32 * 32
+"""Bytes that a warp holds, up to 16 warps."""
 
 
 class Layout(NamedTuple):
