@@ -3,8 +3,8 @@
 python tests/compile_triton.py COMPUTE_CAPABILITY [--all-cases]
 
 Prints a line of JSON for each kernel: what was asked for, and the registers and the bytes of stack
-that ptxas gave it. A kernel that spills has a stack. Nothing runs: the tensors are the CPU's, and in
-place of launching it Triton compiles what it would launch.
+that ptxas gave it. A kernel that spills has a stack. Nothing runs: the tensors are the CPU's, and in place
+of launching a kernel Triton only compiles it.
 """
 
 import itertools
@@ -88,9 +88,7 @@ def main(capability, everything):
     asked = {}
 
     def start(kernel, programs, *arguments, **constants):
-        compiled = kernel.warmup(
-            *arguments, grid=(programs,), enable_fp_fusion=False, **constants
-        )
+        compiled = kernel.warmup(*arguments, grid=(programs,), enable_fp_fusion=False, **constants)
         found = {"kernel": kernel.__name__, **asked, **usage(compiled.asm["cubin"])}
         print(json.dumps(found), flush=True)
 

@@ -6,4 +6,6 @@ from softaxis.testing._known_arrays import TorchArrays
 
 TORCH = TorchArrays("cuda")
 if not TORCH.xp.cuda.is_available():
-    raise RuntimeError("PyTorch finds no GPU with its driver here, and the backend runs on nothing else")
+    raise RuntimeError(
+        "PyTorch finds no GPU with its driver here, and the backend runs on nothing else"
+    )
