@@ -25,6 +25,7 @@ def test_the_kernels_compile_and_spill_nothing(architecture, tmp_path, pytestcon
     done = subprocess.run(
         [sys.executable, "-W", "error", SCRIPT, architecture, *given],
         env=environment | {"TRITON_CACHE_DIR": str(tmp_path)},
+        check=False,
         capture_output=True,
         text=True,
     )
