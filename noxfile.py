@@ -29,7 +29,8 @@ LIBRARIES = ("numpy", "strict", "torch", "triton", "jax", "dask", "cupy", "spars
 IMPORTABLE = ("numpy", "torch", "jax", "dask", *(() if sys.platform == "darwin" else ("cupy",)))
 # What runs on PyTorch's tensors with the backend torch_triton: interpreting kernels takes long.
 INTERPRETED = (
-    *("kernels_triton", "compile_triton", "accuracy", "axes", "cross_entropy", "derivatives"),
+    *("kernels_triton", "compile_triton", "benchmarks_triton"),
+    *("accuracy", "axes", "cross_entropy", "derivatives"),
     *("special_values", "where"),
 )
 MUTATED = ("numpy", "torch", "jax", "dask")
@@ -113,7 +114,7 @@ def docs_examples(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error. It opens at docs/_build/html/index.html."""
-    install(session, "docs", *IMPORTABLE)
+    install(session, "docs", *IMPORTABLE, *(["triton"] if sys.platform == "linux" else []))
     session.run("python", ".ci/check_docstrings.py")  # also of what "lint" cannot import
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
 
@@ -225,7 +226,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-cuda", default=False)
 def bench_cuda(session: nox.Session) -> None:
-    """Measure the CUDA kernels on a GPU, beside a copy; `-- --json FILE` records the figures."""
+    """Measure the CUDA kernels on a GPU, beside a copy; `-- --json FILE` records the figures.
+
+    `-- --triton` measures those for PyTorch, beside its own and what torch.compile makes.
+    """
+    if "--triton" in session.posargs:
+        install(session, "triton")
+        given = [one for one in session.posargs if one != "--triton"]
+        if "--dry" not in given and not cuda_device(session, "torch.cuda"):
+            session.skip("NOT MEASURED: PyTorch finds no GPU with its driver here")
+        session.run("python", "asv_benchmarks/triton_native.py", *given)
+        return
     install(session, "cupy")
     if not cuda_device(session):
         session.skip("NOT MEASURED: CuPy finds no GPU with its driver here")
