@@ -14,7 +14,6 @@ from softaxis._backends._torch_kernels import divisor, ignored_among
 from softaxis._backends._triton import _losses, _normalize, _vjp
 from softaxis._backends._triton._launch import (
     arranged,
-    groups,
     known,
     like,
     reduced,
@@ -42,18 +41,16 @@ def _normalized(
     x: Tensor, axis: Axis, where: Tensor | None, g: Tensor | None, *, is_log: bool
 ) -> Tensor:
     call = arranged(x, _mask(where), g, axis=axis, out=like)
-    places = call.places()
-    rest = (known(call, places[1:3]), call.layout.sizes, call.tile.parts)
-    run(_normalize.normalize, call, groups(call) * call.tile.parts, *places, *rest, LOG=is_log)
+    arguments = (*call.places(), known(call), call.layout.sizes, call.tile.parts)
+    run(_normalize.normalize, call, call.programs, *arguments, LOG=is_log)
     return call.result()
 
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
     """m + log(k + rest), with the dimensions kept."""
     call = arranged(x, _mask(where), axis=axis, out=reduced)
-    places = call.places()
-    rest = (known(call, places[1:3]), call.layout.sizes)
-    run(_normalize.reduce, call, groups(call), *places, *rest)
+    arguments = (*call.places(), known(call), call.layout.sizes)
+    run(_normalize.reduce, call, call.groups, *arguments)
     return call.result()
 
 
@@ -70,20 +67,19 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Axis) -> Tensor:
 def _pulled_back(kernel: Any, y: Tensor, g: Tensor, axis: Axis) -> Tensor:
     call = arranged(y, g, axis=axis, out=like)
     is_whole = call.tile.parts == 1
-    run(kernel, call, groups(call), *call.places(), call.layout.sizes, WHOLE=is_whole)
+    run(kernel, call, call.groups, *call.places(), call.layout.sizes, WHOLE=is_whole)
     return call.result()
 
 
 def cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
     """The loss, reduced; there is nothing as large as the logits."""
-    ignored = ignored_among(labels, terms)
+    ignored, weights = ignored_among(labels, terms), _weights(x, terms)
     index = labels.to(torch.int64).unsqueeze(axis)
-    weights = _weights(x, terms)
     call = arranged(x, _mask(terms.where), index, axis=axis, out=reduced_to_working)
-    *places, loss, loss_at = call.places()
-    found = known(call, places[1:3], weights, spread=terms.label_smoothing != 0)
-    arguments = (*places, weights, loss, loss_at, found, call.layout.sizes)
-    run(_losses.losses, call, groups(call), *arguments, **_constants(terms, ignored))
+    *given, loss, loss_at = call.places()
+    found = known(call, weights, spread=terms.label_smoothing != 0)
+    arguments = (*given, weights, loss, loss_at, found, call.layout.sizes)
+    run(_losses.losses, call, call.groups, *arguments, **_constants(terms, ignored))
     losses = call.result().squeeze(axis)
     if terms.reduction != "none":
         losses = _torch_rows.total(losses)
@@ -94,20 +90,19 @@ def cross_entropy(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:
 
 def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: int, terms: Terms) -> Tensor:
     """g d loss / d x."""
-    ignored = ignored_among(labels, terms)
+    ignored, weights = ignored_among(labels, terms), _weights(x, terms)
     index = labels.to(torch.int64).unsqueeze(axis)
-    weights = _weights(x, terms)
     g = g.to(_torch_rows.working(x))
     if terms.reduction == "mean":
         g = g / _divisor(labels, ignored, weights)
-    g = g.unsqueeze(axis) if terms.reduction == "none" else g
+    if terms.reduction == "none":
+        g = g.unsqueeze(axis)
     call = arranged(x, _mask(terms.where), index, g, axis=axis, out=like)
-    places = call.places()
-    given, rest = places[:5], places[5:]
-    found = known(call, places[1:3], weights, spread=terms.label_smoothing != 0)
-    arguments = (*given, weights, *rest, found, call.layout.sizes, call.tile.parts)
-    programs = groups(call) * call.tile.parts
-    run(_losses.losses_vjp, call, programs, *arguments, **_constants(terms, ignored))
+    *given, g_, g_at, dx, dx_at = call.places()
+    found = known(call, weights, spread=terms.label_smoothing != 0)
+    gradients = (weights, g_, g_at, dx, dx_at, found)
+    arguments = (*given, *gradients, call.layout.sizes, call.tile.parts)
+    run(_losses.losses_vjp, call, call.programs, *arguments, **_constants(terms, ignored))
     return call.result()
 
 

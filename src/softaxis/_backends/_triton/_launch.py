@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -17,43 +17,52 @@ from softaxis._backends._torch_rows import working
 from softaxis._backends._triton import _rows
 from softaxis._backends._triton._layout import Layout, Tile, layout_of, tile_of
 
-INTERPRETED = bool(triton.knobs.runtime.interpret)
+INTERPRETED = not isinstance(_rows.join, triton.JITFunction)
 """Whether kernels are interpreted on the CPU, as TRITON_INTERPRET=1 asked when they were made."""
-_NUMBERS = 6
+NUMBERS = 6
 """What is known of a row."""
-_REAL = {torch.float32: tl.float32, torch.float64: tl.float64}
 _JOINED = 256
+"""Parts of a row that are joined at a time."""
+_REAL = {torch.float32: tl.float32, torch.float64: tl.float64}
 _interpreter = threading.RLock()
 
-
-Tensors = tuple[Tensor | None, ...]
+Make: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
+"""What makes an empty result for x and the axes of its rows."""
 
 
 class Call(NamedTuple):
-    """Tensors that broadcast to the first; the last is the result. And how a kernel takes them."""
+    """A tensor, others that broadcast to it or are None, a result; and how kernels take them."""
 
-    tensors: Tensors
+    x: Tensor
+    others: tuple[Tensor | None, ...]
+    y: Tensor
     layout: Layout
     tile: Tile
-    real: Any
-    axes: tuple[int, ...] | None
-    """Where the axes of the rows came from, if they were moved to the end."""
+    moved: tuple[int, ...] | None
+    """The axes of the rows as the caller knows them, where they were moved to the end."""
 
     def places(self) -> list[Any]:
-        """Return the strides of the first tensor, and each other one followed by its strides."""
+        """Return each tensor, the result last, followed by its strides."""
         strides = iter(self.layout.strides)
-        nowhere = (0, 0, 0, 0)
-        pairs = ((x, nowhere if x is None else next(strides)) for x in self.tensors)
-        return [one for pair in pairs for one in pair][1:]
+        pairs = ((t, None if t is None else next(strides)) for t in (self.x, *self.others, self.y))
+        return [one for pair in pairs for one in pair]
+
+    @property
+    def groups(self) -> int:
+        """How many programs it takes to have one for each row."""
+        return -(-self.layout.rows // self.tile.rows)
+
+    @property
+    def programs(self) -> int:
+        """How many it takes to have one for each element."""
+        return self.groups * self.tile.parts
 
     def result(self) -> Tensor:
         """Return the result as the caller knows the axes."""
-        y = self.tensors[-1]
-        assert y is not None
-        return y if self.axes is None else y.movedim(_last(self.axes), self.axes)
+        return self.y if self.moved is None else self.y.movedim(_last(self.moved), self.moved)
 
 
-def like(x: Tensor, _: Any) -> Tensor:
+def like(x: Tensor, _: tuple[int, ...]) -> Tensor:
     """Make an empty result of the shape of x."""
     return torch.empty_like(x)
 
@@ -65,36 +74,33 @@ def reduced(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def reduced_to_working(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Make the same in the dtype of computation."""
-    return reduced(x, axes).to(working(x))
+    shape = reduced_shape(tuple(x.shape), axes, keepdims=True)
+    return x.new_empty(shape, dtype=working(x))
 
 
-def arranged(
-    x: Tensor, *others: Tensor | None, axis: Axis, out: Callable[[Tensor, tuple[int, ...]], Tensor]
-) -> Call:
-    """Lay tensors out that broadcast to x, without a copy where that is possible."""
-    axes = as_tuple(axis)
-    moved = None
-    tensors, layout = _laid_out((x, *others), axes, out)
-    if layout is None:  # rows that lie in one piece, one after the other, can be laid out
-        moved, last = axes, _last(axes)
-        given = [None if one is None else one.expand(x.shape) for one in (x, *others)]
-        copies = [None if one is None else one.movedim(axes, last).contiguous() for one in given]
+def arranged(x: Tensor, *others: Tensor | None, axis: Axis, out: Make) -> Call:
+    """Lay tensors out, without a copy where that is possible."""
+    axes, moved = as_tuple(axis), None
+    y = out(x, axes)
+    layout = _layout(axes, x, *others, y)
+    if layout is None:  # rows in one piece, one after the other, can be laid out
+        moved = axes
+        x, *others = [_in_one_piece(one, x, axes) for one in (x, *others)]  # type: ignore[assignment]
         axes = tuple(range(x.ndim - len(axes), x.ndim))
-        tensors, layout = _laid_out(tuple(copies), axes, out)
+        y = out(x, axes)
+        layout = _layout(axes, x, *others, y)
         assert layout is not None
-    tile = tile_of(layout, working(x).itemsize)
-    return Call(tensors, layout, tile, _REAL[working(x)], moved)
+    return Call(x, tuple(others), y, layout, tile_of(layout, working(x).itemsize), moved)
 
 
-def _laid_out(
-    tensors: Tensors, axes: tuple[int, ...], out: Callable[[Tensor, tuple[int, ...]], Tensor]
-) -> tuple[Tensors, Layout | None]:
-    """Return tensors and a result of the same shape, and their layout if there is one."""
-    x = tensors[0]
-    assert x is not None
-    together = (*tensors, out(x, axes))
-    strides = [one.expand(x.shape).stride() for one in together if one is not None]
-    return together, layout_of(tuple(x.shape), axes, *strides)
+def _layout(axes: tuple[int, ...], *tensors: Tensor | None) -> Layout | None:
+    (shape, *_) = (one.shape for one in tensors if one is not None)
+    strides = [one.expand(shape).stride() for one in tensors if one is not None]
+    return layout_of(tuple(shape), axes, *strides)
+
+
+def _in_one_piece(one: Tensor | None, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
+    return None if one is None else one.expand(x.shape).movedim(axes, _last(axes)).contiguous()
 
 
 def _last(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -102,12 +108,10 @@ def _last(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def run(kernel: Any, call: Call, programs: int, *arguments: Any, **constants: Any) -> None:
-    """Launch a kernel of the first tensor and of these arguments."""
+    """Launch a kernel with the tile of a call."""
     tile = call.tile
-    constants |= {"REAL": call.real, "ROWS": tile.rows, "BLOCK": tile.block}
-    x = call.tensors[0]
-    assert x is not None
-    start(kernel, programs, x, *arguments, **constants, num_warps=tile.warps)
+    constants |= {"REAL": _REAL[working(call.x)], "ROWS": tile.rows, "BLOCK": tile.block}
+    start(kernel, programs, *arguments, **constants, num_warps=tile.warps)
 
 
 def start(kernel: Any, programs: int, x: Tensor, *arguments: Any, **constants: Any) -> None:
@@ -120,25 +124,17 @@ def start(kernel: Any, programs: int, x: Tensor, *arguments: Any, **constants: A
             kernel[(programs,)](x, *arguments, **constants, enable_fp_fusion=False)
 
 
-def groups(call: Call) -> int:
-    """Return how many programs it takes to have one for each row."""
-    return -(-call.layout.rows // call.tile.rows)
-
-
-def known(call: Call, where: Any, weights: Tensor | None = None, *, spread: bool = False) -> Any:
+def known(call: Call, weights: Tensor | None = None, *, spread: bool = False) -> Tensor | None:
     """Return what is known of rows that lie in several tiles; None where they lie in one.
 
-    `where` are a tensor or None, and its strides.
+    A mask, or None, is the first of the other tensors.
     """
-    count, rows = call.tile.parts, call.layout.rows
-    if count == 1:
+    parts, rows = call.tile.parts, call.layout.rows
+    if parts == 1:
         return None
-    x = call.tensors[0]
-    assert x is not None
-    found = torch.empty(_NUMBERS * rows * count, dtype=working(x), device=x.device)
-    joined = torch.empty(_NUMBERS * rows, dtype=working(x), device=x.device)
-    at = call.layout.strides[0]
-    arguments = (at, *where, weights, found, call.layout.sizes, count)
-    run(_rows.parts, call, groups(call) * count, *arguments, SPREAD=spread)
-    start(_rows.join, rows, found, joined, rows, count, BLOCK=_JOINED)
+    found = call.x.new_empty(NUMBERS * rows * parts, dtype=working(call.x))
+    joined = call.x.new_empty(NUMBERS * rows, dtype=working(call.x))
+    arguments = (*call.places()[:4], weights, found, call.layout.sizes, parts)
+    run(_rows.parts, call, call.programs, *arguments, SPREAD=spread)
+    start(_rows.join, rows, found, joined, rows, parts, BLOCK=_JOINED)
     return joined
