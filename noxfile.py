@@ -24,9 +24,15 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-LIBRARIES = ("numpy", "strict", "torch", "jax", "dask", "cupy", "sparse", "ndonnx")
+LIBRARIES = ("numpy", "strict", "torch", "triton", "jax", "dask", "cupy", "sparse", "ndonnx")
 # What softaxis has backends for, and imports without a GPU. CuPy has no wheels for macOS.
 IMPORTABLE = ("numpy", "torch", "jax", "dask", *(() if sys.platform == "darwin" else ("cupy",)))
+# What runs on PyTorch's tensors with the backend torch_triton: interpreting kernels takes long.
+INTERPRETED = (
+    *("kernels_triton", "compile_triton", "benchmarks_triton"),
+    *("accuracy", "axes", "cross_entropy", "derivatives"),
+    *("special_values", "where"),
+)
 MUTATED = ("numpy", "torch", "jax", "dask")
 STAGES = (("bare", ""), ("numpy", "[numpy]"), ("cli", "[cli]"), ("test", "[cli,test]"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -49,8 +55,16 @@ def tests(session: nox.Session, library: str) -> None:
     """Run the tests on one array library, a process a core; `-- -n 0 --pdb` in a single one."""
     if library == "cupy" and "cupy" not in IMPORTABLE:
         session.skip("NOT RUN: CuPy has no wheels for macOS")
+    if library == "triton" and sys.platform != "linux":
+        session.skip("NOT RUN: Triton has wheels for Linux only")
     install(session, "test", library)
-    session.run("pytest", "-n", "auto", "--library", library, *session.posargs)
+    chosen = [f"tests/test_{name}.py" for name in INTERPRETED] if library == "triton" else []
+    session.run("pytest", "-n", "auto", "--library", library, *chosen, *session.posargs)
+    if library == "triton" and not cuda_device(session, "torch.cuda"):
+        session.skip(
+            "the kernels ran in Triton's interpreter and compiled for sm_80 and sm_90, and passed; "
+            "they were NOT RUN on a GPU, for there is none here"
+        )
     if library == "cupy" and not cuda_device(session):
         session.skip(
             "what needs no GPU ran and passed; what needs one was NOT RUN, for there is none here "
@@ -58,9 +72,9 @@ def tests(session: nox.Session, library: str) -> None:
         )
 
 
-def cuda_device(session: nox.Session) -> bool:
-    """Whether CuPy finds a GPU and its driver."""
-    script = "import cupy; print(cupy.is_available())"
+def cuda_device(session: nox.Session, module: str = "cupy") -> bool:
+    """Whether CuPy, or PyTorch, finds a GPU and its driver."""
+    script = f"import {module}; print({module}.is_available())"
     answer = session.run("python", "-c", script, silent=True, log=False)
     return str(answer).strip() == "True"
 
@@ -88,7 +102,8 @@ def docs_examples(session: nox.Session) -> None:
     """Execute the examples in the docstrings, in the README and in the documentation."""
     install(session, "examples", *IMPORTABLE)
     pages = ["README.md", *map(str, sorted(Path("docs").glob("*.md")))]
-    ignored = () if "cupy" in IMPORTABLE else ("--ignore-glob=*cupy*",)
+    ignored = ["--ignore-glob=*triton*"]  # not installed here; it has no examples
+    ignored += [] if "cupy" in IMPORTABLE else ["--ignore-glob=*cupy*"]
     session.run(
         *("pytest", "-p", "markdown_examples", "--doctest-modules", *ignored),
         *("--pyargs", "softaxis", *pages, *session.posargs),
@@ -99,7 +114,7 @@ def docs_examples(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error. It opens at docs/_build/html/index.html."""
-    install(session, "docs", *IMPORTABLE)
+    install(session, "docs", *IMPORTABLE, *(["triton"] if sys.platform == "linux" else []))
     session.run("python", ".ci/check_docstrings.py")  # also of what "lint" cannot import
     session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
 
@@ -211,7 +226,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-cuda", default=False)
 def bench_cuda(session: nox.Session) -> None:
-    """Measure the CUDA kernels on a GPU, beside a copy; `-- --json FILE` records the figures."""
+    """Measure the CUDA kernels on a GPU, beside a copy; `-- --json FILE` records the figures.
+
+    `-- --triton` measures those for PyTorch, beside its own and what torch.compile makes.
+    """
+    if "--triton" in session.posargs:
+        install(session, "triton")
+        given = [one for one in session.posargs if one != "--triton"]
+        if "--dry" not in given and not cuda_device(session, "torch.cuda"):
+            session.skip("NOT MEASURED: PyTorch finds no GPU with its driver here")
+        session.run("python", "asv_benchmarks/triton_native.py", *given)
+        return
     install(session, "cupy")
     if not cuda_device(session):
         session.skip("NOT MEASURED: CuPy finds no GPU with its driver here")

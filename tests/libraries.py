@@ -6,6 +6,7 @@ variants that `variants` lists for the library named on the command line.
 
 import contextlib
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -152,6 +153,21 @@ class StrictWithoutFloat64(Strict):
 class Torch(ArrayLibrary, TorchArrays):
     name = "torch"
     strided = True
+
+
+class Triton(Torch):
+    """PyTorch's tensors where the backend torch_triton is preferred: on a GPU, or interpreted."""
+
+    name = "triton"
+    share = 11
+
+    def __init__(self) -> None:
+        super().__init__("cuda" if torch_has_device() else None)
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        with softaxis.backend_opts(prioritize="torch_triton"):
+            yield
 
 
 class Jax(ArrayLibrary, JaxArrays):
@@ -341,6 +357,7 @@ LIBRARIES: dict[str, tuple[type[ArrayLibrary], ...]] = {
     "numpy": (NumPy, ReadOnlyNumPy, NumPyWithoutBackend),
     "strict": (Strict, StrictestFlags, StrictWithoutFloat64),
     "torch": (Torch,),
+    "triton": (Triton,),
     "jax": (Jax, JaxWithoutX64, JaxJit, JaxJitWithoutX64),
     "dask": (Dask, DaskInChunks),
     "cupy": (CuPy,),
@@ -358,8 +375,17 @@ def cupy_has_device() -> bool:
         return False
 
 
+def torch_has_device() -> bool:
+    """Say whether PyTorch finds a GPU and its driver."""
+    return bool(importlib.import_module("torch").cuda.is_available())
+
+
 def variants(name: str) -> list[ArrayLibrary]:
     """Import one library and list the ways in which the tests use it."""
     if name == "cupy" and not cupy_has_device():
         return [CuPyWithoutDevice()]
+    if name == "triton":
+        if not torch_has_device():
+            os.environ["TRITON_INTERPRET"] = "1"
+        importlib.import_module("triton")
     return [kind() for kind in LIBRARIES[name]]

@@ -67,6 +67,7 @@ print(json.dumps({"listed": listed}))
         "numpy",
         "torch_numba",
         "torch",
+        "torch_triton",
         "jax_numba",
         "jax",
         "cupy",

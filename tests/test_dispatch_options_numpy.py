@@ -225,12 +225,13 @@ def test_get_backend_disregards_what_is_disabled_for_calls():
 
 def test_the_listing():
     listed = {status.name: status for status in softaxis.list_backends()}
-    assert list(listed)[:9] == [
+    assert list(listed)[:10] == [
         "default",
         "numba",
         "numpy",
         "torch_numba",
         "torch",
+        "torch_triton",
         "jax_numba",
         "jax",
         "cupy",

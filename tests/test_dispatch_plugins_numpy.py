@@ -391,6 +391,7 @@ print(json.dumps(dict(names=list(states()), unknown=unknown, ran=ran(x))))
         "numpy",
         "torch_numba",
         "torch",
+        "torch_triton",
         "jax_numba",
         "jax",
         "cupy",

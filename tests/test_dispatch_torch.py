@@ -141,6 +141,19 @@ def test_a_parameter_and_a_subclass_of_tensors():
         )
 
 
+def test_kernels_in_triton_are_for_who_names_them(monkeypatch):
+    """They are not even loaded before; where Triton is missing, it is said how to get it."""
+    from softaxis._dispatch import _extras, _registry
+
+    default = _registry.owners(torch.Tensor, (), frozenset())
+    assert [source.name for source in default if source.name == "torch_triton"] == []
+    monkeypatch.setitem(_extras._extras, "triton", False)
+    monkeypatch.setattr(_registry, "_loaded", {})
+    monkeypatch.setattr(_registry, "_broken", {})
+    with pytest.raises(RuntimeError, match=r"'softaxis\[triton\]'"):
+        softaxis.set_backends(prioritize="torch_triton")
+
+
 def test_numpy_arrays_do_not_go_to_torch():
     assert softaxis.explain_dispatch(softaxis.softmax, values()["x"]).backend == "numpy"
     assert softaxis.explain_dispatch(softaxis.softmax, [1.0, 2.0]).backend == "numpy"

@@ -50,6 +50,17 @@ def test_every_function_is_compiled_in_some_case():
 
 
 FIRST_CASES = list({name.partition("-")[0]: name for name in reversed(CASES)}.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("case", FIRST_CASES)
+def test_compile_in_narrow_dtypes(case, dtype):
+    call = CASES[case].call
+    arrays = {k: a.to(dtype) if a.is_floating_point() else a for k, a in tensors().items()}
+    eps = torch.finfo(dtype).eps
+    assert_same(compiled(call)(arrays), call(arrays), rtol=2 * eps, atol=eps / 8)
+
+
 COLD = """
 import json, os, sys, warnings
 warnings.simplefilter("error")

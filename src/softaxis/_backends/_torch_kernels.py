@@ -45,7 +45,8 @@ def divisor(labels: Tensor, ignored: int | None) -> Any:
     return (labels.to(torch.int64) != ignored).sum().clamp(min=1)
 
 
-def _takes(*tensors: Tensor | None) -> bool:
+def takes(*tensors: Tensor | None) -> bool:
+    """Return whether tensors, or None, are no subclasses that are to see each step."""
     return all(one is None or type(one) in PLAIN for one in tensors)
 
 
@@ -58,5 +59,5 @@ KERNELS = Kernels(
     rows.logsumexp_vjp,
     _cross_entropy,
     _cross_entropy_vjp,
-    _takes,
+    takes,
 )

@@ -54,7 +54,8 @@ def list_backends(*, load: bool = False) -> list[BackendStatus]:
     --------
     >>> import softaxis
     >>> [b.name for b in softaxis.list_backends() if b.origin == "softaxis"]
-    ['default', 'numba', 'numpy', 'torch_numba', 'torch', 'jax_numba', 'jax', 'cupy', 'dask']
+    ['default', 'numba', 'numpy', 'torch_numba', 'torch', 'torch_triton',
+     'jax_numba', 'jax', 'cupy', 'dask']
     """
     sources = (*_registry.FIRST_PARTY, *_registry.third_party())
     return [_default(), *(_status(source, load) for source in sources)]

@@ -30,6 +30,8 @@ class Source(NamedTuple):
     """Top-level modules that classes of the array package live in."""
     needs: str = ""
     """What has to be installed beside the array package: an extra of ours."""
+    is_default: bool = True
+    """Whether it runs where nobody asks for it by name."""
 
 
 def _load_numba() -> Any:
@@ -54,6 +56,13 @@ def _load_torch() -> Any:
 def _load_torch_numba() -> Any:
     require("numba")
     from softaxis._backends.torch_numba import backend
+
+    return backend
+
+
+def _load_torch_triton() -> Any:
+    require("triton")
+    from softaxis._backends.torch_triton import backend
 
     return backend
 
@@ -88,12 +97,17 @@ FIRST_PARTY = (
     Source("numpy", "numpy", "softaxis", _load_numpy, "numpy", ("numpy",)),
     Source("torch_numba", "torch", "softaxis", _load_torch_numba, "torch", ("torch",), "numba"),
     Source("torch", "torch", "softaxis", _load_torch, "torch", ("torch",)),
+    Source(
+        *("torch_triton", "torch", "softaxis", _load_torch_triton, "torch", ("torch",), "triton"),
+        is_default=False,  # not measured on a GPU yet
+    ),
     Source("jax_numba", "jax", "softaxis", _load_jax_numba, "jax", ("jax", "jaxlib"), "numba"),
     Source("jax", "jax", "softaxis", _load_jax, "jax", ("jax", "jaxlib")),
     Source("cupy", "cupy", "softaxis", _load_cupy, "cupy", ("cupy",)),
     Source("dask", "dask", "softaxis", _load_dask, "dask.array", ("dask",)),
 )
 _OWNED = frozenset(source.package for source in FIRST_PARTY)
+_DEFAULTS = tuple(source for source in FIRST_PARTY if source.is_default)
 
 _loaded: dict[str, Backend] = {}
 _broken: dict[str, Exception] = {}
@@ -211,10 +225,10 @@ def owners(cls: type, chosen: tuple[str, ...], disabled: frozenset[str]) -> list
     loads the backend of another.
     """
     module = cls.__module__.partition(".")[0]
-    native = [s for s in FIRST_PARTY if module in s.modules and _claim(s, cls) is not None]
+    native = [s for s in _DEFAULTS if module in s.modules and _claim(s, cls) is not None]
     if native:
         return native
-    ours = _claims(FIRST_PARTY, cls)
+    ours = _claims(_DEFAULTS, cls)
     usable = (s for s in third_party() if s.package not in _OWNED and s.name not in disabled)
     others = _claims(usable, cls)
     others = {

@@ -20,9 +20,17 @@ def _total(a: Array, axis: Axis) -> Array | None:
     return torch.sum(a, dim=as_tuple(axis), keepdim=True)
 
 
+def _result_type(one: Any, other: Any) -> Any:
+    """Return what two dtypes promote to.
+
+    Of float16 and bfloat16 array-api-compat asks PyTorch, in a way that torch.compile cannot trace.
+    """
+    return one if one is other else array_api_compat.torch.result_type(one, other)
+
+
 def _namespace() -> Any:
     found = ModuleType(array_api_compat.torch.__name__)
-    vars(found).update(vars(array_api_compat.torch), total=_total)
+    vars(found).update(vars(array_api_compat.torch), total=_total, result_type=_result_type)
     return found
 
 

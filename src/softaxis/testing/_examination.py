@@ -77,7 +77,17 @@ class _Examination:
         package = "numpy" if self.source is None else self.source.package
         library = inspect_library(package)
         lacking = library.error if package in DEVICES else None  # elsewhere they are unknown
+        found = " ".join(library.devices).lower()
+        needed = self.needed()
+        if needed and "cpu" not in needed and found and not any(kind in found for kind in needed):
+            lacking = f"the backend runs on {', '.join(sorted(needed))}"
         return {"devices": library.devices, "lacking": lacking}
+
+    def needed(self) -> set[str]:
+        """Return the kinds of devices that the backend runs on; none where it does not say."""
+        loaded = None if self.source is None else _registry.loaded(self.source)
+        functions = {} if loaded is None else loaded.functions
+        return {kind for one in functions.values() for kind in one.capability.devices or ()}
 
     def conformance(self) -> dict[str, Any]:
         try:
