@@ -64,17 +64,15 @@ cross_entropy.defjvp(_cross_entropy_jvp)
 def residual(x: Array, index: Array, live: Array, axis: int) -> Array:
     """Return p minus one-hot labels; 0 in rows that are not live, NaN where p is."""
     r = sums(x, axis)
-    others = jnp.where((r.e == 1) & (r.s < 2), r.rest, r.s - r.e)
-    w = jnp.where(_is_label(x, index, axis), -others, r.e) * jnp.where(
-        r.s == jnp.inf, jnp.nan, 1 / r.s
-    )
-    return jnp.where(live, w, 0)
+    p = r.e * r.scale
+    others = jnp.where((r.e == 1) & (r.scale > 1 / 2), r.rest / r.s, 1 - p)
+    return jnp.where(live, jnp.where(_is_label(x, index, axis), -others, p), 0)
 
 
 def _residual_jvp(axis: int, primals: Any, tangents: Any) -> Any:
     x, index, live = primals
-    p, s = probabilities(x, axis)
-    t = product(p, s, tangents[0], axis)
+    p, scale = probabilities(x, axis)
+    t = product(p, scale, tangents[0], axis)
     return residual(x, index, live, axis), jnp.where(live, t, 0)
 
 
