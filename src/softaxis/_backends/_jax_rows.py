@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from softaxis._axes import Axis
+from softaxis._axes import Axis, as_tuple
 from softaxis._backends._jax_namespace import plain_total
 
 Array = Any
@@ -67,6 +67,24 @@ def sums(x: Array, axis: Axis) -> Sums:
     shift = _shift(x, axis)
     e = jnp.exp(x - shift)
     return Sums(shift, e, plain_total(e, axis), plain_total(e, axis, _below))
+
+
+def sums_alone(x: Array, axis: Axis) -> Sums:
+    """Return the same, for whoever needs both sums and nothing else: e is not stored.
+
+    They are one complex number. XLA on the CPU makes vectors of that where neighbours are of
+    other rows.
+    """
+    if x.ndim - 1 in as_tuple(axis):
+        return sums(x, axis)
+    shift = _shift(x, axis)
+
+    def both(part: Array) -> Array:
+        e = jnp.exp(part - shift)
+        return jax.lax.complex(e, _below(e))
+
+    z = plain_total(x, axis, both)
+    return Sums(shift, jnp.exp(x - shift), z.real, z.imag)
 
 
 def _shift(x: Array, axis: Axis) -> Array:
@@ -144,33 +162,37 @@ def _live(scale: Array, a: Array) -> Array:
     return jnp.where(scale == jnp.inf, 0, a)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def log_softmax(x: Array, axis: Axis) -> Array:
-    """Return x - m - L; NaN for a row of nothing but -inf or with +inf."""
-    r = sums(x, axis)
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def log_softmax(x: Array, axis: Axis, alone: bool = True) -> Array:
+    """Return x - m - L; NaN for a row of nothing but -inf or with +inf.
+
+    Not `alone` is what stands beside its derivative, where e is stored anyway.
+    """
+    r = sums_alone(x, axis) if alone else sums(x, axis)
     return (x - r.shift) - r.strict_log
 
 
-def _log_softmax_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _log_softmax_jvp(axis: Axis, _: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     p, scale = probabilities(x, axis)
     h = _from_top(p, scale, _live(scale, t), axis)
-    return log_softmax(x, axis), h - _mean(p, scale, h, axis)
+    return log_softmax(x, axis, False), h - _mean(p, scale, h, axis)
 
 
 log_softmax.defjvp(_log_softmax_jvp)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def logsumexp(x: Array, axis: Axis) -> Array:
-    """Return m + L with dimensions kept."""
-    r = sums(x, axis)
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def logsumexp(x: Array, axis: Axis, alone: bool = True) -> Array:
+    """Return m + L with dimensions kept; `alone` as in `log_softmax`."""
+    r = sums_alone(x, axis) if alone else sums(x, axis)
     return jnp.where(r.s == 0, -jnp.inf, r.shift + r.log)
 
 
-def _logsumexp_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _logsumexp_jvp(axis: Axis, _: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
-    return logsumexp(x, axis), jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
+    tangent = jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
+    return logsumexp(x, axis, False), tangent
 
 
 logsumexp.defjvp(_logsumexp_jvp)
