@@ -1,7 +1,7 @@
 """jax_numba: the kernels of the `numba` backend, called by XLA inside its programs on the CPU.
 
-They take rows along the last axis, or all of an array. Everything else, and what is cut over
-several devices, is left to the backend `jax`.
+They take rows along the last axis, or all of an array; what is masked XLA selects around them.
+Everything else, and what is cut over several devices, is left to the backend `jax`.
 """
 
 from __future__ import annotations
