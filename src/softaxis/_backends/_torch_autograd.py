@@ -173,14 +173,13 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
     ) -> Tensor:
         """Save nothing that is as large as the logits but the logits.
 
-        `known` are the loss as an array and, of few logits, the gradient of its sum; or None.
+        `known` are the loss and, of few logits, the gradient of its sum, or None.
         """
         ctx.kept = {}
         if known is None:
             loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
         else:
-            loss = torch.from_numpy(known[0])
-            ctx.kept["slope"] = known[1]
+            loss, ctx.kept["slope"] = known
         ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
         ctx.rows, ctx.terms = rows, terms._replace(where=None, class_weights=None)
         return loss
@@ -196,9 +195,9 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         if not _is_final(x, g):
             dx = again(x, labels, g, rows.axis, terms)
         elif slope is not None and any(g.stride()):  # a factor for each row
-            dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
-        elif slope is not None and g.ndim == 0 and g.item() == 1:
-            dx = torch.from_numpy(slope)
+            dx = slope.mul_(g.unsqueeze(rows.axis))
+        elif slope is not None and g.ndim == 0:
+            dx = slope if g.is_cpu and g.item() == 1 else slope.mul_(g)
         else:
             dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms)
         return dx, None, None, None, None
