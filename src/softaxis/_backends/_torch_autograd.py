@@ -178,12 +178,11 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
     ) -> Tensor:
         """Save nothing that is as large as the logits but the logits.
 
-        `known` are the loss as an array and, of few logits, the gradient of its sum; or None.
+        `known` are the loss and, of few logits, the gradient of its sum, or None.
         """
         ctx.kept, notes = {}, None
         if known is not None:
-            loss = torch.from_numpy(known[0])
-            ctx.kept["slope"] = known[1]
+            loss, ctx.kept["slope"] = known
         elif rows.kernels.cross_entropy_noted is not None:
             loss, notes = rows.kernels.cross_entropy_noted(x, labels, rows.axis, terms)
         else:
@@ -203,9 +202,9 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
         if not _is_final(x, g):
             dx = again(x, labels, g, rows.axis, terms)
         elif slope is not None and any(g.stride()):  # a factor for each row
-            dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
-        elif slope is not None and g.ndim == 0 and g.item() == 1:
-            dx = torch.from_numpy(slope)
+            dx = slope.mul_(g.unsqueeze(rows.axis))
+        elif slope is not None and g.ndim == 0:
+            dx = slope if g.is_cpu and g.item() == 1 else slope.mul_(g)
         elif notes is not None:
             dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms, notes)
         else:

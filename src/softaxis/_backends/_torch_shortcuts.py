@@ -19,12 +19,15 @@ from softaxis._backends._torch_autograd import (
     is_recorded,
     is_watched,
 )
-from softaxis._backends._torch_kernels import KERNELS
+from softaxis._backends._torch_kernels import KERNELS, cross_entropy_and_grad
 from softaxis._backends._torch_rows import FEW
-from softaxis._libraries._torch import LIBRARY
 
 _FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
 _SIGNED = frozenset((torch.int64, torch.int32, torch.int16, torch.int8))
+_KEPT = 1 << 13
+"""Elements up to which a gradient may be kept until it is asked for."""
+_WORKING = (torch.float32, torch.float64)
+"""Dtypes in which it can be: others are to be rounded when all factors are there."""
 _REDUCTIONS = ("none", "sum", "mean")
 
 
@@ -72,31 +75,27 @@ def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
 def cross_entropy_of_rows(
     logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
 ) -> Any:
-    """Return losses, where every label on the CPU names a class."""
+    """Return losses on the CPU, where it shows if a label names no class."""
     if (
         type(labels) is not Tensor
         or labels.dtype not in _SIGNED
-        or not labels.is_cpu
+        or not (labels.is_cpu and logits.is_cpu)
         or labels.shape != logits.shape[:-1]
         or not (ignore_index is None or type(ignore_index) is int)
         or reduction not in _REDUCTIONS
         or _is_for_others(logits, axis)
     ):
         return NotImplemented
-    if not _name_classes(labels, logits.shape[-1]):
-        return NotImplemented
     terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
-    if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms)
-    return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
-
-
-def _name_classes(labels: Tensor, count: int) -> bool:
     try:
-        numbers = LIBRARY.in_memory(labels)
-    except RuntimeError:  # NumPy is not there
-        return False
-    return bool(numbers.min() >= 0 and numbers.max() < count)
+        if is_recorded(logits):
+            known = None
+            if logits.numel() <= _KEPT and logits.dtype in _WORKING:
+                known = cross_entropy_and_grad(logits.detach(), labels, logits.ndim - 1, terms)
+            return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms, known)
+        return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
+    except RuntimeError:  # as of `gather`, where a label names no class: that is said elsewhere
+        return NotImplemented
 
 
 def _product(kernel: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Any]:

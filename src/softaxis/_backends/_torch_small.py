@@ -156,7 +156,7 @@ def _losses(codes: _Codes, otherwise: Callable[..., Any]) -> Callable[..., Any]:
             found = compute(a, y, -1, ignore_index, reduction), None
         if found is NotImplemented or found[0] is NotImplemented:
             return NotImplemented
-        known = np.asarray(found[0]), found[1]
+        known = _tensor(found[0]), None if found[1] is None else _from_numpy(found[1])
         terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
         return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms, known)
 

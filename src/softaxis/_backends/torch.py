@@ -34,6 +34,7 @@ from softaxis._backends._torch_autograd import (
     is_transformed,
 )
 from softaxis._backends._torch_kernels import KERNELS, divisor, ignored_among
+from softaxis._backends._torch_kernels import cross_entropy_and_grad as loss_and_grad
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
@@ -172,9 +173,7 @@ def cross_entropy_and_grad(
         return _generic.cross_entropy_and_grad(
             logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
         )
-    loss = KERNELS.cross_entropy(logits, labels, axis, terms)
-    one = torch.ones((), dtype=rows.working(logits), device=logits.device)
-    return loss, KERNELS.cross_entropy_vjp(logits, labels, one, axis, terms)
+    return loss_and_grad(logits, labels, axis, terms)
 
 
 @backend.implements(
