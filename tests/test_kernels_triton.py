@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from triton.runtime import interpreter
 
 import softaxis
 from softaxis._backends._torch_autograd import Terms
@@ -14,6 +15,8 @@ from softaxis._backends._triton import _launch, _layout
 from softaxis._backends._triton._functions import KERNELS
 from softaxis.testing import check
 from softaxis.testing._known_arrays import TorchArrays
+from softaxis.testing._long_trials import long_trials
+from softaxis.testing._subject import Subject
 
 DEVICE = "cpu" if _launch.INTERPRETED else "cuda"
 FUNCTIONS = (
@@ -78,6 +81,42 @@ def test_the_promises_are_kept(function, monkeypatch):
     assert report.passed, "\n".join(f"{one.reason}\n{one.code}" for one in report.failures)
     assert {dtype for _, dtype, _ in report.measured} >= {"float32", "float64"}
     assert all(0 <= worst <= 1 for *_, worst in report.measured)
+
+
+@pytest.mark.skipif(not _launch.INTERPRETED, reason="a GPU rounds as it does")
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_bounds_leave_room_for_the_rounding_of_a_gpu(function, monkeypatch):
+    """In float32 a GPU may be off by 2 units in the last place of exp2 and `/`, 1 of log.
+
+    These are the figures of PTX and libdevice; the sign of each error is drawn here.
+    """
+    errors = np.random.default_rng(0)
+
+    def rounded(y, units):
+        off = errors.choice([-units, units], size=np.shape(y)) * 2.0**-23
+        return np.asarray(y * (1 + off), np.float32)
+
+    def exp(x):
+        if x.dtype != np.float32:
+            return np.exp(x)
+        power = (x * np.float32(np.log2(np.e))).astype(np.float64)
+        return np.where(power == 0, np.float32(1), rounded(np.exp2(power), 2))
+
+    def log(x):
+        return np.log(x) if x.dtype != np.float32 else rounded(np.log(x.astype(np.float64)), 1)
+
+    def divide(x, y):
+        return np.divide(x, y) if x.dtype != np.float32 else rounded(x.astype(np.float64) / y, 2)
+
+    builder = interpreter.InterpreterBuilder
+    monkeypatch.setattr(builder, "create_exp", lambda self, x: self.unary_op(x, exp))
+    monkeypatch.setattr(builder, "create_log", lambda self, x: self.unary_op(x, log))
+    monkeypatch.setattr(builder, "create_fdiv", lambda self, x, y: self.binary_op(x, y, divide))
+    subject = Subject("torch_triton")
+    for trial in long_trials(function, "float32", few=True):
+        if trial.keywords["axis"] == 1 and trial.arrays[0].values.shape[1] < 10_000:
+            subject.run(trial)
+    assert 0.1 < subject.worst[function, "float32"] <= 1
 
 
 @pytest.mark.parametrize("dtype", EPS)

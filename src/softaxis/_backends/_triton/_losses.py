@@ -24,7 +24,7 @@ from softaxis._backends._triton._memory import (
     store,
     store_of_rows,
 )
-from softaxis._backends._triton._numbers import log_sum, log_sum_exp, shift_of
+from softaxis._backends._triton._numbers import log_sum, log_sum_exp, quotient, shift_of
 from softaxis._backends._triton._rows import load_weights, row_of, take_rows
 
 
@@ -93,7 +93,8 @@ def losses_vjp(
     pull = mass - v
     if Z_LOSS != 0:
         pull += (2.0 * Z_LOSS) * log_sum_exp(m, k, rest)
-    slopes = (e * pull - v * others) * (load_of_rows(g, rows, g_at, sizes).to(REAL) / (k + rest))
+    factor = quotient(load_of_rows(g, rows, g_at, sizes).to(REAL), k + rest)
+    slopes = (e * pull - v * others) * factor
     slopes = tl.where(names_one & (tl.abs(m) < INF), slopes, float("nan"))
     if IGNORED is not None:
         slopes = tl.where(label == IGNORED, 0.0, slopes)

@@ -14,7 +14,14 @@ from softaxis._backends._triton._memory import (
     store,
     store_of_rows,
 )
-from softaxis._backends._triton._numbers import is_nan, log_sum, log_sum_exp, parts_of, shift_of
+from softaxis._backends._triton._numbers import (
+    is_nan,
+    log_sum,
+    log_sum_exp,
+    parts_of,
+    quotient,
+    shift_of,
+)
 from softaxis._backends._triton._rows import take_rows
 
 
@@ -34,11 +41,12 @@ def normalize(
     else:
         m, k, rest, _, _, _ = take_rows(known, rows, sizes)
     z = tile - shift_of(m)
-    y_tile = z - log_sum(m, k, rest) if LOG else tl.exp(z) * (1.0 / (k + rest))
+    inverse = quotient(tl.full(k.shape, 1.0, REAL), k + rest)
+    y_tile = z - log_sum(m, k, rest) if LOG else tl.exp(z) * inverse
     y_tile = tl.where(tl.abs(m) < INF, y_tile, float("nan"))
     if g is not None:
         y_tile = y_tile * load_of_rows(g, rows, g_at, sizes).to(REAL)
-        y_tile = tl.where((m == -INF) & (is_nan(rest) == 0), 0.0, y_tile)
+        y_tile = tl.where((m == -INF) & ~is_nan(rest), 0.0, y_tile)
     store(y, rows, columns, y_at, sizes, tl.where(live, y_tile, -INF if LOG else 0.0))
 
 

@@ -45,6 +45,12 @@ def added(s, lost, x):
 
 
 @triton.jit
+def quotient(x, y):
+    """x / y rounded to the nearest: `/` may be off by 2 units in the last place of float32."""
+    return tl.div_rn(x, y) if y.dtype == tl.float32 else x / y
+
+
+@triton.jit
 def log1p(x):
     """log(1 + x), x >= 0: the rounding of 1 + x cancels."""
     u = 1.0 + x
