@@ -49,6 +49,8 @@ def calls(backend):
     return {
         "softmax": f.softmax,
         "softmax-all": partial(f.softmax, axis=None),
+        "log_softmax-two": partial(f.log_softmax, axis=(-2, -1)),
+        "logsumexp-two": partial(f.logsumexp, axis=(-2, -1), keepdims=True),
         "log_softmax": f.log_softmax,
         "logsumexp": partial(f.logsumexp, axis=-1),
         "logsumexp-kept": partial(f.logsumexp, axis=-1, keepdims=True),

@@ -1,6 +1,6 @@
 """jax_numba: the kernels of the `numba` backend, called by XLA inside its programs on the CPU.
 
-They take rows along the last axis, or all of an array; what is masked XLA selects around them.
+They take rows along the last axis or axes; what is masked XLA selects around them.
 Everything else, and what is cut over several devices, is left to the backend `jax`.
 """
 
@@ -37,8 +37,9 @@ def _why_not(x: Array, axis: Axis) -> str:
     """Return why a call is not for kernels; nothing where it is."""
     if x.size == 0 or axis == () or x.dtype.name not in _FLOATS:
         return "takes arrays of float32 and float64 that are not empty"
-    if as_tuple(axis) not in ((x.ndim - 1,), tuple(range(x.ndim))):
-        return "takes rows along the last axis, or all of an array"
+    axes = as_tuple(axis)
+    if axes != tuple(range(x.ndim - len(axes), x.ndim)):
+        return "takes rows along the last axis or axes"
     if _is_of_a_mesh(x):
         return "takes arrays on one device"
     return ""
@@ -53,7 +54,8 @@ def _is_of_a_mesh(x: Array) -> bool:
 
 def _flat(x: Array, axis: Axis) -> Array:
     """Return an array whose rows lie along its last axis."""
-    return x if as_tuple(axis) == (x.ndim - 1,) else x.reshape(-1)
+    rows = x.shape[: -len(as_tuple(axis))]
+    return x.reshape(*rows, -1)
 
 
 def _softmax(x: Array, /, *, axis: Axis, where: Array | None = None, xp: Any) -> Array:
