@@ -506,3 +506,71 @@ def test_directions_of_other_dtypes_and_along_other_axes():
             torch.testing.assert_close(
                 getattr(g, name)(x, lse, last, **given), getattr(f, name)(x, lse, last, **given)
             )
+
+
+@pytest.mark.parametrize("n", [5, 40])
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_the_loss_of_a_row_is_the_same_bits_whatever_the_others_hold(n, reduction):
+    """Where a probability vanishes, or a row is not finite, losses are computed in another way."""
+    f = softaxis.get_backend("torch")
+    x, _ = directions(n)
+    x[3, 4] = -250.0  # exp(-250) is 0 in float32
+    labels = torch.tensor([0, 2, 1, 4, 0, 3])  # of row 2, -inf
+    call = lambda z, y: f.cross_entropy(z, y, reduction=reduction)  # noqa: E731
+
+    def computed(rows):
+        z = x[rows].clone().requires_grad_()
+        y = f.cross_entropy(z, labels[rows], reduction="none")
+        (slope,) = torch.autograd.grad(call(z, labels[rows]).sum(), z)
+        return y.detach(), slope
+
+    alone = [computed(slice(i, i + 1)) for i in range(6)]
+    together = computed(slice(0, 6))
+    for i in range(6):
+        for one, all_ in zip(alone[i], together, strict=True):
+            assert torch.equal(one[0], all_[i])
+    expected = softaxis.get_backend("default").cross_entropy(x.double(), labels)
+    torch.testing.assert_close(together[0].double(), expected, rtol=1e-6, atol=0)
+    assert together[0][2] == inf
+    assert together[0][3] > 245
+    x[5, 0], x[4, 1] = nan, inf
+    for i, row in enumerate(zip(*computed(slice(0, 6)), strict=True)):
+        for now, before in zip(row, alone[i], strict=True):
+            assert torch.isnan(now).all() if i in (4, 5) else torch.equal(now, before[0])
+
+
+def test_masked_rows_are_the_same_bits_whatever_the_others_hold():
+    """Of a tensor so large that the mask is not applied again where all rows are finite."""
+    f = softaxis.get_backend("torch")
+    generator = torch.Generator().manual_seed(0)
+    for n in (20, 60):
+        x = torch.randn(400, n, generator=generator)
+        mask = torch.rand(400, n, generator=generator) > 0.4
+        mask[:, 0] = True
+        for bad in (0.0, nan, inf):
+            x[7, 0], mask[9] = bad, bad == 0
+            for function, fill in ((f.softmax, 0.0), (f.log_softmax, -inf)):
+                y = function(x, where=mask)
+                assert (y[~mask] == fill).all()
+                for i in (0, 7, 9, 11):
+                    alone = function(x[i : i + 1], where=mask[i : i + 1])
+                    torch.testing.assert_close(alone[0], y[i], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_scaled_loss_has_the_scaled_gradient(dtype, reduction):
+    """A gradient that is kept since the loss was computed must not have been rounded to 0."""
+    scale = torch.tensor([2.0**15, 2.0**14])[: 2 if reduction == "none" else 1]
+    slopes = []
+    for disable, own in (("torch_numba", dtype), ("torch_numba torch", torch.float64)):
+        softaxis.set_backends(disable=disable.split())
+        try:
+            x = torch.tensor([[0.0, -16.0], [9.0, 0.0]], dtype=own, requires_grad=True)
+            for _ in range(2):  # from the second on without validation
+                loss = softaxis.cross_entropy(x, torch.tensor([0, 0]), reduction=reduction)
+                (slope,) = torch.autograd.grad((loss * scale.to(own)).sum(), x)
+        finally:
+            softaxis.set_backends()
+        slopes.append(slope.double())
+    torch.testing.assert_close(*slopes, rtol=16 * torch.finfo(dtype).eps, atol=0)
