@@ -574,3 +574,28 @@ def test_a_scaled_loss_has_the_scaled_gradient(dtype, reduction):
             softaxis.set_backends()
         slopes.append(slope.double())
     torch.testing.assert_close(*slopes, rtol=16 * torch.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize("n", [5, 40])
+def test_where_no_number_may_be_looked_at_everything_is_mended(monkeypatch, n):
+    """As of tensors on a GPU, which a look would wait for."""
+    from softaxis._backends import _torch_rows
+
+    monkeypatch.setattr(_torch_rows, "can_look", lambda _: False)
+    f, default = softaxis.get_backend("torch"), softaxis.get_backend("default")
+    x, v = directions(n)
+    x[3, 0], x[4, 0], x[5], v[2, 1] = nan, inf, -inf, nan
+    mask, labels = torch.arange(6 * n).reshape(6, n) % 3 > 0, torch.tensor([0, 2, 1, 3, 4, 0])
+
+    def same(name, *arguments, **given):
+        got, wanted = (getattr(one, name)(*arguments, **given) for one in (f, default))
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+    for name in ("softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp"):
+        same(name, getattr(default, _normalized(name))(x), v)
+    for where in (None, mask):
+        for name in ("softmax", "log_softmax", "logsumexp"):
+            same(name, x, axis=-1, where=where)
+    for smoothing in (0.0, 0.1):
+        for given in ({}, {"reduction": "mean"}, {"reduction": "mean", "ignore_index": 2}):
+            same("cross_entropy_and_grad", x, labels, label_smoothing=smoothing, **given)
