@@ -52,8 +52,8 @@ def _is_label(x: Array, index: Array, axis: int) -> Array:
     return jax.lax.broadcasted_iota(index.dtype, x.shape, axis, **how) == index
 
 
-def _cross_entropy_jvp(axis: int, _: bool, primals: Any, tangents: Any) -> Any:
-    x, index, __, live = primals
+def _cross_entropy_jvp(axis: int, _alone: bool, primals: Any, tangents: Any) -> Any:
+    x, index, _, live = primals
     slope = jnp.sum(residual(x, index, live, axis) * tangents[0], axis, keepdims=True)
     return cross_entropy(*primals, axis, False), jnp.where(live, slope, 0)
 

@@ -172,7 +172,9 @@ def log_softmax(x: Array, axis: Axis, alone: bool = True) -> Array:
     return (x - r.shift) - r.strict_log
 
 
-def _log_softmax_jvp(axis: Axis, _: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _log_softmax_jvp(
+    axis: Axis, _alone: bool, primals: tuple[Array], tangents: tuple[Array]
+) -> Any:
     (x,), (t,) = primals, tangents
     p, scale = probabilities(x, axis)
     h = _from_top(p, scale, _live(scale, t), axis)
@@ -189,7 +191,7 @@ def logsumexp(x: Array, axis: Axis, alone: bool = True) -> Array:
     return jnp.where(r.s == 0, -jnp.inf, r.shift + r.log)
 
 
-def _logsumexp_jvp(axis: Axis, _: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _logsumexp_jvp(axis: Axis, _alone: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
     tangent = jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
     return logsumexp(x, axis, False), tangent
