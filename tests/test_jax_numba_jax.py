@@ -41,12 +41,22 @@ def calls(backend):
         labels = jnp.arange(np.prod(x.shape[:-1], dtype=int)).reshape(x.shape[:-1])
         return function(x, labels % x.shape[-1], **options)
 
+    def masked(x, function, **options):
+        """Without every third element, and without the first row."""
+        where = (jnp.arange(x.size) % 3 > 0).reshape(x.shape)
+        return function(x, where=where.at[..., 0, :].set(False), **options)
+
     return {
         "softmax": f.softmax,
         "softmax-all": partial(f.softmax, axis=None),
+        "log_softmax-two": partial(f.log_softmax, axis=(-2, -1)),
+        "logsumexp-two": partial(f.logsumexp, axis=(-2, -1), keepdims=True),
         "log_softmax": f.log_softmax,
         "logsumexp": partial(f.logsumexp, axis=-1),
         "logsumexp-kept": partial(f.logsumexp, axis=-1, keepdims=True),
+        "softmax-masked": partial(masked, function=f.softmax),
+        "log_softmax-masked": partial(masked, function=f.log_softmax),
+        "logsumexp-masked": partial(masked, function=f.logsumexp, axis=-1),
         "cross_entropy": partial(labelled, function=f.cross_entropy),
         "cross_entropy-mean": partial(
             labelled, function=f.cross_entropy, ignore_index=1, reduction="mean"
@@ -124,6 +134,23 @@ def test_near_certainty():
         jax.hessian(partial(f.logsumexp, axis=0))(x)[0],
     ):
         np.testing.assert_allclose(gradient, [tail, -tail], rtol=16 * EPS)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_what_is_masked_reaches_neither_values_nor_gradients(name):
+    x = normal(3, 50)
+    where = jnp.arange(50) % 2 == jnp.asarray([[0], [1], [2]])  # the last row: nothing
+
+    def scalar(x):
+        y = getattr(softaxis.get_backend("jax_numba"), name)(x, axis=-1, where=where)
+        return jnp.sum(jnp.where(jnp.isfinite(y), y, 0.0) ** 2)
+
+    expected = jax.value_and_grad(scalar)(jnp.where(where, x, 0.0))
+    assert not jnp.any(expected[1][~where])
+    for hidden in (nan, inf, -inf):
+        value, gradient = jax.value_and_grad(scalar)(jnp.where(where, x, hidden))
+        np.testing.assert_array_equal(value, expected[0])
+        np.testing.assert_array_equal(gradient, expected[1])
 
 
 ROWS = [[-inf] * 3, [inf, 0, 1], [nan, 0, 1], [nan, inf, 0], [0, -inf, 2], [inf, inf, -inf]]
@@ -212,7 +239,9 @@ def test_arrays_from_131072_elements_on_go_there_by_themselves():
         assert ran[x.shape] == softaxis.explain_dispatch(softaxis.softmax, x).backend
     assert ran == {LARGE: "jax_numba", (3, 4): "jax"}
     assert softaxis.explain_dispatch(softaxis.softmax, large.T, axis=0).backend == "jax"
-    assert softaxis.explain_dispatch(softaxis.softmax, large, where=large > 0).backend == "jax"
+    assert (
+        softaxis.explain_dispatch(softaxis.softmax, large, where=large > 0).backend == "jax_numba"
+    )
     with softaxis.backend_opts(disable="jax_numba"):
         steps = softaxis.softmax(large), softaxis.cross_entropy(large, labels, reduction="sum")
     close(softaxis.softmax(large), steps[0], 4)  # twice: the second call takes a shorter way

@@ -9,6 +9,7 @@ from softaxis.backend import Backend
 
 x = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
 y = np.array([0, 2])
+PRODUCTS = ("softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp")
 
 
 @pytest.fixture
@@ -29,6 +30,8 @@ def asked(monkeypatch):
     publish("logsumexp")
     publish("cross_entropy")
     publish("cross_entropy_and_grad")
+    for name in PRODUCTS:
+        publish(name)
     source = _registry.Source("brief", "numpy", "here", lambda: backend, "numpy", ("numpy",))
     monkeypatch.setattr(_registry, "_scanned", [(source,)])
     monkeypatch.setattr(_registry, "_loaded", dict(_registry._loaded))
@@ -73,6 +76,17 @@ def test_it_gets_no_call_with_another_argument(asked, given):
     assert softaxis.logsumexp(x, weights=x) == "long"
     assert softaxis.logsumexp(x, return_sign=True) == "long"
     assert not asked
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_have_a_direction(asked, name):
+    function = getattr(softaxis, name)
+    assert function(x, x) == "long"
+    assert function(x, x, axis=0) == "short"
+    assert [(one[0], one[3]) for one in asked] == [(name, 0)]
+    assert function(x[:1], x[:1]) == "long"
+    with pytest.raises(ValueError, match="must have the shape of"):
+        function(x[:1], x)
 
 
 def test_losses_have_two_arguments_more(asked):

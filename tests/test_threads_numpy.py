@@ -1,16 +1,17 @@
 """How many threads compiled kernels use, and calls from several threads and in forked processes."""
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import softaxis
-from softaxis import _threads
 
 needs_numba = pytest.mark.needs_package("numba")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -89,58 +90,77 @@ assert n == softaxis.get_num_threads() >= 1
     assert run(code, SOFTAXIS_NUM_THREADS=value) == expected
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 40])
-@pytest.mark.parametrize("parts", [0, 1, 2, 100])
-def test_every_part_is_computed_once(parts, count):
+def share(part, units, parts, count):
+    """Let threads call `part` with the first and the last of some units, and the next one."""
+    team = pytest.importorskip("softaxis._backends._numba._team")
+    words = [ctypes.c_longlong] * 6
+
+    @ctypes.CFUNCTYPE(ctypes.c_longlong, *words)
+    def kernel(job, start, stop, together, scratch, notes):
+        assert ctypes.string_at(job) == b"a job"
+        assert scratch % 64 == 0
+        part(start, stop)
+        return 0
+
+    team.share(
+        ctypes.cast(kernel, ctypes.c_void_p).value, b"a job\0", units, parts, count, (64, 1), None
+    )
+
+
+@needs_numba
+@pytest.mark.parametrize("count", [2, 7, 40])
+@pytest.mark.parametrize("parts", [1, 2, 5, 100])
+def test_every_unit_is_computed_once(parts, count):
     seen = []
-    _threads.share(seen.append, [(i,) for i in range(parts)], count)
-    assert sorted(seen) == list(range(parts))
+    share(lambda start, stop: seen.extend(range(start, stop)), 100, parts, count)
+    assert sorted(seen) == list(range(100))
 
 
-def test_helpers_help():
+@needs_numba
+def test_helpers_help_awake_and_asleep():
     """Two parts that wait for each other are only done by two threads."""
-    meeting = threading.Barrier(2, timeout=60)
-    _threads.share(meeting.wait, [(), ()], 2)
-    assert not meeting.broken
+    for pause in (0, 0, 0.02, 0, 0.0001, 0.0002, 0.0003, 0.02):
+        time.sleep(pause)
+        meeting = threading.Barrier(2, timeout=60)
+        share(lambda *_, meeting=meeting: meeting.wait(), 2, 2, 2)
+        assert not meeting.broken
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_an_error_in_a_part_reaches_the_caller(count):
-    def fail_at_7(i):
-        if i == 7:
-            raise RuntimeError("the seventh")
+@needs_numba
+def test_a_helper_falls_asleep():
+    from softaxis._backends._numba import _layout, _team
 
-    with pytest.raises(RuntimeError, match="the seventh"):
-        _threads.share(fail_at_7, [(i,) for i in range(20)], count)
-    seen = []
-    _threads.share(seen.append, [(1,), (2,)], count)  # and the threads still serve
-    assert sorted(seen) == [1, 2]
+    share(lambda *_: None, 9, 9, 3)
+    deadline = time.monotonic() + 60
+    while _team._pool[0].words[:: _layout.BOX].any():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
-def test_a_helper_that_fails_does_not_hide_it():
-    meeting = threading.Barrier(2, timeout=60)
-    caller = threading.get_ident()
-
-    def part():
-        meeting.wait()
-        if threading.get_ident() != caller:
-            raise RuntimeError("in the helper")
-
-    with pytest.raises(RuntimeError, match="in the helper"):
-        _threads.share(part, [(), ()], 2)
-
-
+@needs_numba
 def test_a_part_may_share_its_own_work():
     seen = []
 
-    def inner(i, j):
-        seen.append((i, j))
+    def outer(i, _):
+        share(lambda start, _: seen.append((i, start)), 6, 6, 3)
 
-    def outer(i):
-        _threads.share(inner, [(i, j) for j in range(6)], 3)
-
-    _threads.share(outer, [(i,) for i in range(30)], 3)
+    share(outer, 30, 30, 3)
     assert sorted(seen) == [(i, j) for i in range(30) for j in range(6)]
+
+
+@needs_numba
+def test_tasks_of_several_threads_are_not_mixed():
+    """Each of them takes helpers from the others, and its task out of boxes that others use."""
+
+    def calls(i):
+        for n in range(1, 200):
+            seen = []
+            share(lambda start, stop, seen=seen: seen.extend(range(start, stop)), n, n % 7 + 1, 3)
+            assert sorted(seen) == list(range(n)), (i, n)
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(calls, range(6))) == [True] * 6
 
 
 def numbers():
@@ -259,13 +279,16 @@ with multiprocessing.get_context("fork").Pool(3) as pool:
 assert all(same(one, expected) for one in found)
 """,
     "from a helper": """
-from softaxis import _threads
+import ctypes
+from softaxis._backends._numba import _team
 expected = compute()
 meeting, found = threading.Barrier(2, timeout=60), []
-def part():
+@ctypes.CFUNCTYPE(ctypes.c_longlong, *[ctypes.c_longlong] * 6)
+def part(*_):
     meeting.wait()
     found.append(forked(lambda: same(compute(), expected)))
-_threads.share(part, [(), ()], 2)
+    return 0
+_team.share(ctypes.cast(part, ctypes.c_void_p).value, b"", 2, 2, 2, (0, 0), None)
 assert found == [0, 0]
 """,
 }

@@ -368,11 +368,19 @@ def test_wrong_labels_are_refused_however_small_the_tensor():
 
 @pytest.mark.needs_package("numba")
 def test_kernels_use_no_more_threads_than_pytorch_may(monkeypatch):
-    from softaxis import _threads
+    from softaxis._backends import _torch_team
+    from softaxis._backends._numba import _team
 
-    asked = []
-    pool = type("Pool", (), {"ask": lambda self, helps: asked.append(len(helps))})()
-    monkeypatch.setattr(_threads, "_pool", [pool])
+    pool = _team._Pool()
+    compute, asked = pool.compute, []
+
+    def recorded(task, helpers):
+        asked.append(helpers)
+        compute(task, helpers)
+
+    pool.compute = recorded
+    monkeypatch.setattr(_team, "_pool", [pool])
+    monkeypatch.setattr(_torch_team, "_parallel", lambda: None)  # as where there is no OpenMP
     before, mine = torch.get_num_threads(), softaxis.get_num_threads()
     x = torch.ones(600, 500)
     try:
@@ -384,3 +392,185 @@ def test_kernels_use_no_more_threads_than_pytorch_may(monkeypatch):
         torch.set_num_threads(before)
         softaxis.set_num_threads(mine)
     assert asked == [2]  # helpers, beside the calling thread
+
+
+def _normalized(name):
+    return "log_softmax" if name.startswith("log_softmax") else "softmax"
+
+
+PRODUCTS = {
+    "softmax_vjp": lambda f, x, v, **given: f.softmax_vjp(f.softmax(x), v, **given),
+    "softmax_jvp": lambda f, x, v, **given: f.softmax_jvp(f.softmax(x), v, **given),
+    "log_softmax_vjp": lambda f, x, v, **given: f.log_softmax_vjp(f.log_softmax(x), v, **given),
+    "log_softmax_jvp": lambda f, x, v, **given: f.log_softmax_jvp(f.log_softmax(x), v, **given),
+    "logsumexp_vjp": lambda f, x, v, **given: f.logsumexp_vjp(
+        x, f.logsumexp(x, axis=-1), v[..., 0], axis=-1, **given
+    ),
+    "logsumexp_jvp": lambda f, x, v, **given: f.logsumexp_jvp(
+        x, f.logsumexp(x, axis=-1), v, axis=-1, **given
+    ),
+}
+SERVED = [("torch", name) for name in PRODUCTS] + [
+    pytest.param("torch_numba", name, marks=pytest.mark.needs_package("numba"))
+    for name in ("softmax_vjp", "softmax_jvp", "log_softmax_vjp")
+]
+
+
+def directions(n, dtype=torch.float32):
+    """Return logits and directions of six rows, one all but certain, one with an empty class."""
+    generator = torch.Generator().manual_seed(n)
+    x, v = (3 * torch.randn(6, n, generator=generator, dtype=torch.float64) for _ in range(2))
+    x[1, 2], x[2, 1] = 60.0, -inf
+    return x.to(dtype), v.to(dtype)
+
+
+def in_one_step(backend, name, x, v):
+    """Call a product of a backend; the functions whose results it takes are those of `torch`."""
+    f = softaxis.get_backend("torch")
+    own = softaxis.get_backend(backend)
+    served = {one: getattr(f, one) for one in ("softmax", "log_softmax", "logsumexp")}
+    return PRODUCTS[name](type("Functions", (), served | {name: getattr(own, name)}), x, v)
+
+
+@pytest.mark.parametrize(("backend", "name"), SERVED)
+@pytest.mark.parametrize("n", [5, 40, 70_000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_are_those_of_the_array_api_however_large_the_rows(backend, name, n, dtype):
+    x, v = directions(n, dtype)
+    expected = PRODUCTS[name](softaxis.get_backend("default"), x.double(), v.double())
+    eps = torch.finfo(dtype).eps
+    scale = expected.abs().amax(-1, keepdim=True) if expected.ndim == 2 else 1 + expected.abs()
+    got = in_one_step(backend, name, x, v)
+    assert got.dtype == dtype
+    bound = 256 if "logsumexp" in name else 32  # exp(x - lse) of a rounded lse, as documented
+    assert ((got.double() - expected).abs() <= bound * eps * (scale + eps)).all()
+
+
+@pytest.mark.parametrize(("backend", "name"), SERVED)
+@pytest.mark.parametrize("n", [5, 40])
+@pytest.mark.parametrize("bad", [nan, inf, -inf], ids=str)
+def test_what_is_not_finite_stays_in_its_row_of_a_product(backend, name, n, bad):
+    x, v = directions(n)
+    before = in_one_step(backend, name, x, v)
+    alone = torch.cat([in_one_step(backend, name, x[i : i + 1], v[i : i + 1]) for i in range(6)])
+    assert torch.equal(before, alone)
+    v[2, 1] = v[3, 2] = v[4, 0] = bad  # the first where the probability is 0
+    after = in_one_step(backend, name, x, v)
+    for row in (0, 1, 5):
+        assert torch.equal(after[row].view(torch.int32), before[row].view(torch.int32))
+    expected = in_one_step("default", name, x, v)
+    torch.testing.assert_close(after, expected, equal_nan=True, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_do_not_run_the_array_api_steps(monkeypatch, name):
+    """But where something is to be differentiated, they do."""
+    x, v = directions(5)
+    asked = []
+
+    def steps(*arguments, **keywords):
+        asked.append(name)
+        return original(*arguments, **keywords)
+
+    original = getattr(softaxis._generic, name)
+    monkeypatch.setattr(softaxis._generic, name, steps)
+    for axis in ({}, {"axis": -1}) if "logsumexp" not in name else ({},):
+        PRODUCTS[name](softaxis, x, v, **axis)
+    assert asked == []
+    PRODUCTS[name](softaxis.get_backend("torch"), x, v.requires_grad_()).sum().backward()
+    assert asked == [name]
+    assert v.grad is not None
+
+
+def test_directions_of_other_dtypes_and_along_other_axes():
+    x, v = directions(40)
+    f = softaxis.get_backend("default")
+    for backend in ("torch", None):
+        g = softaxis if backend is None else softaxis.get_backend(backend)
+        for name in ("softmax_vjp", "log_softmax_vjp", "softmax_jvp", "log_softmax_jvp"):
+            y = getattr(f, _normalized(name))(x, axis=0)
+            for direction in (v, v.double(), v.to(torch.int32), v.T.contiguous().T):
+                torch.testing.assert_close(
+                    getattr(g, name)(y, direction, axis=0),
+                    getattr(f, name)(y, direction, axis=0),
+                    equal_nan=True,
+                )
+        lse = f.logsumexp(x, axis=None)
+        torch.testing.assert_close(
+            g.logsumexp_vjp(x, lse, torch.tensor(2.0)),
+            f.logsumexp_vjp(x, lse, torch.tensor(2.0)),
+        )
+        mask, lse = x > 0, f.logsumexp(x, axis=1, where=x > 0, keepdims=True)
+        for name, last in (("logsumexp_vjp", torch.ones_like(lse)), ("logsumexp_jvp", v)):
+            given = {"axis": 1, "where": mask, "keepdims": True}
+            torch.testing.assert_close(
+                getattr(g, name)(x, lse, last, **given), getattr(f, name)(x, lse, last, **given)
+            )
+
+
+@pytest.mark.parametrize("n", [5, 40])
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_the_loss_of_a_row_is_the_same_bits_whatever_the_others_hold(n, reduction):
+    """Where a probability vanishes, or a row is not finite, losses are computed in another way."""
+    f = softaxis.get_backend("torch")
+    x, _ = directions(n)
+    x[3, 4] = -250.0  # exp(-250) is 0 in float32
+    labels = torch.tensor([0, 2, 1, 4, 0, 3])  # of row 2, -inf
+    call = lambda z, y: f.cross_entropy(z, y, reduction=reduction)  # noqa: E731
+
+    def computed(rows):
+        z = x[rows].clone().requires_grad_()
+        y = f.cross_entropy(z, labels[rows], reduction="none")
+        (slope,) = torch.autograd.grad(call(z, labels[rows]).sum(), z)
+        return y.detach(), slope
+
+    alone = [computed(slice(i, i + 1)) for i in range(6)]
+    together = computed(slice(0, 6))
+    for i in range(6):
+        for one, all_ in zip(alone[i], together, strict=True):
+            assert torch.equal(one[0], all_[i])
+    expected = softaxis.get_backend("default").cross_entropy(x.double(), labels)
+    torch.testing.assert_close(together[0].double(), expected, rtol=1e-6, atol=0)
+    assert together[0][2] == inf
+    assert together[0][3] > 245
+    x[5, 0], x[4, 1] = nan, inf
+    for i, row in enumerate(zip(*computed(slice(0, 6)), strict=True)):
+        for now, before in zip(row, alone[i], strict=True):
+            assert torch.isnan(now).all() if i in (4, 5) else torch.equal(now, before[0])
+
+
+def test_masked_rows_are_the_same_bits_whatever_the_others_hold():
+    """Of a tensor so large that the mask is not applied again where all rows are finite."""
+    f = softaxis.get_backend("torch")
+    generator = torch.Generator().manual_seed(0)
+    for n in (20, 60):
+        x = torch.randn(400, n, generator=generator)
+        mask = torch.rand(400, n, generator=generator) > 0.4
+        mask[:, 0] = True
+        for bad in (0.0, nan, inf):
+            x[7, 0], mask[9] = bad, bad == 0
+            for function, fill in ((f.softmax, 0.0), (f.log_softmax, -inf)):
+                y = function(x, where=mask)
+                assert (y[~mask] == fill).all()
+                for i in (0, 7, 9, 11):
+                    alone = function(x[i : i + 1], where=mask[i : i + 1])
+                    torch.testing.assert_close(alone[0], y[i], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_scaled_loss_has_the_scaled_gradient(dtype, reduction):
+    """A gradient that is kept since the loss was computed must not have been rounded to 0."""
+    scale = torch.tensor([2.0**15, 2.0**14])[: 2 if reduction == "none" else 1]
+    slopes = []
+    for disable, own in (("torch_numba", dtype), ("torch_numba torch", torch.float64)):
+        softaxis.set_backends(disable=disable.split())
+        try:
+            x = torch.tensor([[0.0, -16.0], [9.0, 0.0]], dtype=own, requires_grad=True)
+            for _ in range(2):  # from the second on without validation
+                loss = softaxis.cross_entropy(x, torch.tensor([0, 0]), reduction=reduction)
+                (slope,) = torch.autograd.grad((loss * scale.to(own)).sum(), x)
+        finally:
+            softaxis.set_backends()
+        slopes.append(slope.double())
+    torch.testing.assert_close(*slopes, rtol=16 * torch.finfo(dtype).eps, atol=0)

@@ -18,6 +18,16 @@ _LOGSUMEXP_JVP = Table(_generic.logsumexp_jvp)
 _SOFTMAX_JACOBIAN = Table(_generic.softmax_jacobian)
 
 
+def _asked(table: Table, value: Any, direction: Any, axis: Any) -> Any:
+    """Ask the shortcut of a product, where there is one, before anything is validated."""
+    shortcut = table.shortcuts.get(type(value))
+    if shortcut is not None:
+        result = shortcut(value, direction, axis)
+        if result is not NotImplemented:
+            return result
+    return _product(table, value, direction, axis)
+
+
 def _product(table: Table, value: Any, direction: Any, axis: Any) -> Any:
     names = _NAMES[table.name]
     value = _arguments.array(value, names[0], REAL)
@@ -91,7 +101,7 @@ def softmax_vjp(p: Any, g: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.softmax_vjp(p, np.array([1.0, 0.0]))
     array([ 4.24835426e-18, -4.24835426e-18])
     """
-    return _product(_SOFTMAX_VJP, p, g, axis)
+    return _asked(_SOFTMAX_VJP, p, g, axis)
 
 
 @_SOFTMAX_JVP.serves(_product)
@@ -136,7 +146,7 @@ def softmax_jvp(p: Any, t: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.softmax_jvp(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
     array([ 0.25, -0.25])
     """
-    return _product(_SOFTMAX_JVP, p, t, axis)
+    return _asked(_SOFTMAX_JVP, p, t, axis)
 
 
 @_LOG_SOFTMAX_VJP.serves(_product)
@@ -187,7 +197,7 @@ def log_softmax_vjp(logp: Any, g: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.log_softmax_vjp(logp, np.array([1.0, 0.0]))
     array([ 4.24835426e-18, -4.24835426e-18])
     """
-    return _product(_LOG_SOFTMAX_VJP, logp, g, axis)
+    return _asked(_LOG_SOFTMAX_VJP, logp, g, axis)
 
 
 @_LOG_SOFTMAX_JVP.serves(_product)
@@ -232,7 +242,7 @@ def log_softmax_jvp(logp: Any, t: Any, /, *, axis: Any = -1) -> Any:
     >>> softaxis.log_softmax_jvp(np.log([0.5, 0.5]), np.array([1.0, 0.0]))
     array([ 0.5, -0.5])
     """
-    return _product(_LOG_SOFTMAX_JVP, logp, t, axis)
+    return _asked(_LOG_SOFTMAX_JVP, logp, t, axis)
 
 
 def _through_sum(

@@ -1,20 +1,11 @@
-"""How many threads compiled kernels use, and the threads themselves.
-
-A call cuts its work into parts. The calling thread computes parts until none are left, and the
-threads of the pool help if they come in time: nobody waits for a helper that has not begun, so
-that calls from several threads, from inside a helper or in a forked child cannot hang.
-"""
+"""How many threads compiled kernels use, and whose."""
 
 from __future__ import annotations
 
 import os
-from _thread import _local, allocate_lock  # `threading` is imported with the first thread
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from queue import SimpleQueue
+from _thread import _local  # `threading` need not be imported
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 _VARIABLE = "SOFTAXIS_NUM_THREADS"
 
@@ -80,18 +71,27 @@ def get_num_threads() -> int:
 _chosen: list[int] = []
 
 
-class at_most:  # noqa: N801 - reads as what it does
-    """A ``with`` block whose calls, in this thread, use no more threads than `n`."""
+class Team(NamedTuple):
+    """Threads of an array library."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    threads: int
+    """How many there are."""
+    run: Callable[[int, int], object]
+    """Let each of them call the C function at an address, with one pointer."""
+
+
+class at_most:  # noqa: N801 - reads as what it does
+    """A ``with`` block whose calls, in this thread, use at most `n` threads, or those of a team."""
+
+    def __init__(self, n: int, team: Team | None = None) -> None:
+        self.given = n, team
 
     def __enter__(self) -> None:
-        self.outer = getattr(_limit, "n", None)
-        _limit.n = self.n
+        self.outer = getattr(_limit, "given", None)
+        _limit.given = self.given
 
     def __exit__(self, *_: object) -> None:
-        _limit.n = self.outer
+        _limit.given = self.outer
 
 
 _limit: Any = _local()
@@ -99,8 +99,14 @@ _limit: Any = _local()
 
 def allowed_threads() -> int:
     """Return `get_num_threads()`, or what an `at_most` block leaves of it."""
-    limit = getattr(_limit, "n", None)
-    return get_num_threads() if limit is None else min(limit, get_num_threads())
+    given = getattr(_limit, "given", None)
+    return get_num_threads() if given is None else min(given[0], get_num_threads())
+
+
+def lent_team() -> Team | None:
+    """Return the team of an `at_most` block."""
+    given = getattr(_limit, "given", None)
+    return None if given is None else given[1]
 
 
 def _by_environment() -> int | None:
@@ -121,99 +127,3 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-class _Help:
-    """One helper's share in a call: taken by whoever comes first, the helper or the caller."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self.work = work
-        self.taken = allocate_lock()
-        self.done = allocate_lock()
-        self.done.acquire()
-
-    def run(self) -> None:
-        if self.taken.acquire(blocking=False):
-            try:
-                self.work()
-            finally:
-                self.done.release()
-
-    def finish(self) -> None:
-        """Wait for the helper, or see to it that it does not begin any more."""
-        if not self.taken.acquire(blocking=False):
-            self.done.acquire()
-
-
-class _Pool:
-    """Threads that wait for work; they are started when they are first needed."""
-
-    def __init__(self) -> None:
-        self.queue: SimpleQueue[_Help] | None = None
-        self.size = 0
-        self.growing = allocate_lock()
-
-    def ask(self, helps: list[_Help]) -> None:
-        queue = self.queue
-        if queue is None or self.size < len(helps):
-            queue = self._grow(len(helps))
-        for one in helps:
-            queue.put(one)
-
-    def _grow(self, size: int) -> SimpleQueue[_Help]:
-        from queue import SimpleQueue
-        from threading import Thread
-
-        with self.growing:
-            if self.queue is None:
-                self.queue = SimpleQueue()
-            while self.size < size:
-                name = f"softaxis-{self.size}"
-                Thread(target=_serve, args=(self.queue,), name=name, daemon=True).start()
-                self.size += 1
-            return self.queue
-
-
-def _serve(queue: SimpleQueue[_Help]) -> None:
-    while True:
-        queue.get().run()
-
-
-_pool = [_Pool()]
-
-
-def _forget() -> None:
-    """In a forked child: the threads of the parent are not there, and its locks may be held."""
-    _pool[:] = [_Pool()]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
-
-
-def share(function: Callable[..., Any], parts: Iterable[tuple[Any, ...]], threads: int) -> None:
-    """Call a function that releases the GIL with each of the parts, by some threads."""
-    waiting = deque(parts)
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        while waiting and not errors:
-            try:
-                part = waiting.popleft()
-            except IndexError:  # another one was faster
-                return
-            try:
-                function(*part)
-            except BaseException as error:  # noqa: BLE001 - the caller raises it
-                errors.append(error)
-
-    helps = [_Help(work) for _ in range(min(threads, len(waiting)) - 1)]
-    if helps:
-        _pool[0].ask(helps)
-    try:
-        work()
-    finally:
-        for one in helps:
-            one.finish()
-    if errors:
-        raise errors[0]

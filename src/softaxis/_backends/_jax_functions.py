@@ -98,7 +98,7 @@ def cross_entropy(logits: Array, labels: Array, /, *, xp: Namespace, **arguments
     """(m - x_y) + L + z_loss lse**2."""
     if not _has_plain_labels(logits, labels, **arguments):
         return _generic.cross_entropy(logits, labels, xp=xp, **arguments)
-    return _loss(logits, labels, xp=xp, **arguments)[0]
+    return _loss(logits, labels, alone=True, xp=xp, **arguments)[0]
 
 
 def cross_entropy_and_grad(
@@ -107,7 +107,7 @@ def cross_entropy_and_grad(
     """The loss, and p minus one-hot labels."""
     if arguments.get("z_loss", 0.0) or not _has_plain_labels(logits, labels, **arguments):
         return _generic.cross_entropy_and_grad(logits, labels, xp=xp, **arguments)
-    return _loss(logits, labels, xp=xp, **arguments)
+    return _loss(logits, labels, alone=False, xp=xp, **arguments)
 
 
 def _loss(
@@ -119,10 +119,11 @@ def _loss(
     ignore_index: int | None = None,
     z_loss: float = 0.0,
     reduction: str = "none",
+    alone: bool,
     xp: Namespace,
     **_: Any,
 ) -> tuple[Array, Array]:
-    """The loss and, without `z_loss`, its gradient."""
+    """The loss and, without `z_loss`, its gradient, of which one may be wanted `alone`."""
     x, final = to_working(logits, None, xp)
     x = masked(x, where, xp)
     index = jnp.expand_dims(cast(labels, default_integral(x, xp), xp), axis)
@@ -135,7 +136,7 @@ def _loss(
     if where is not None:
         live = counted & jnp.any(jnp.broadcast_to(where, x.shape), axis, keepdims=True)
     at = jnp.where(valid, index, 0)
-    loss = _jax_losses.cross_entropy(x, at, counted, live, axis)
+    loss = _jax_losses.cross_entropy(x, at, counted, live, axis, alone)
     grad = _jax_losses.residual(x, at, live, axis)
     if z_loss:
         lse = _jax_rows.logsumexp(jnp.where(counted, x, 0), axis)

@@ -16,22 +16,23 @@ import jax
 import jax.numpy as jnp
 
 from softaxis._backends._jax_namespace import sharding_of
-from softaxis._backends._jax_rows import Array, probabilities, product, sums
+from softaxis._backends._jax_rows import Array, probabilities, product, sums, sums_alone
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(4,))
+@partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 def cross_entropy(
     x: Array,
     index: Array,
     counted: Array,
     live: Array,  # noqa: ARG001 - the derivative looks at it
     axis: int,
+    alone: bool = True,
 ) -> Array:
     """Return each row's loss, the axis kept, of labels in 0..C-1; 0 where it does not count.
 
-    The derivative of a row that is not `live` is 0.
+    The derivative of a row that is not `live` is 0; `alone` as in `_jax_rows.log_softmax`.
     """
-    r = sums(x, axis)
+    r = sums_alone(x, axis) if alone else sums(x, axis)
     loss = (r.shift - of_label(x, index, axis)) + r.log
     loss = jnp.where(r.s == jnp.inf, jnp.nan, loss)
     return jnp.where(counted, loss, 0)
@@ -51,10 +52,10 @@ def _is_label(x: Array, index: Array, axis: int) -> Array:
     return jax.lax.broadcasted_iota(index.dtype, x.shape, axis, **how) == index
 
 
-def _cross_entropy_jvp(axis: int, primals: Any, tangents: Any) -> Any:
-    x, index, _, live = primals
+def _cross_entropy_jvp(axis: int, _: bool, primals: Any, tangents: Any) -> Any:
+    x, index, __, live = primals
     slope = jnp.sum(residual(x, index, live, axis) * tangents[0], axis, keepdims=True)
-    return cross_entropy(*primals, axis), jnp.where(live, slope, 0)
+    return cross_entropy(*primals, axis, False), jnp.where(live, slope, 0)
 
 
 cross_entropy.defjvp(_cross_entropy_jvp)
@@ -64,17 +65,15 @@ cross_entropy.defjvp(_cross_entropy_jvp)
 def residual(x: Array, index: Array, live: Array, axis: int) -> Array:
     """Return p minus one-hot labels; 0 in rows that are not live, NaN where p is."""
     r = sums(x, axis)
-    others = jnp.where((r.e == 1) & (r.s < 2), r.rest, r.s - r.e)
-    w = jnp.where(_is_label(x, index, axis), -others, r.e) * jnp.where(
-        r.s == jnp.inf, jnp.nan, 1 / r.s
-    )
-    return jnp.where(live, w, 0)
+    p = r.e * r.scale
+    others = jnp.where((r.e == 1) & (r.scale > 1 / 2), r.rest / r.s, 1 - p)
+    return jnp.where(live, jnp.where(_is_label(x, index, axis), -others, p), 0)
 
 
 def _residual_jvp(axis: int, primals: Any, tangents: Any) -> Any:
     x, index, live = primals
-    p, s = probabilities(x, axis)
-    t = product(p, s, tangents[0], axis)
+    p, scale = probabilities(x, axis)
+    t = product(p, scale, tangents[0], axis)
     return residual(x, index, live, axis), jnp.where(live, t, 0)
 
 

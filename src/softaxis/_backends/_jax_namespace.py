@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -10,14 +11,18 @@ import jax
 import jax.numpy as jnp
 
 from softaxis._axes import Axis, as_tuple
-from softaxis._generic import _summation
 
 Array = Any
+Term = Callable[[Array], Array]
 
 
 class _Namespace(ModuleType):
     def __getattr__(self, name: str) -> Any:
         return getattr(jnp, name)
+
+
+def _itself(a: Array) -> Array:
+    return a
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -30,14 +35,39 @@ def total(a: Array, axis: Axis) -> Array:
     return plain_total(a, axis)
 
 
-def plain_total(a: Array, axis: Axis) -> Array:
-    """Sum pairwise, since XLA's own sum gives other bits in another batch.
+def plain_total(a: Array, axis: Axis, term: Term = _itself) -> Array:
+    """Sum `term` of each element pairwise, since XLA's own sum gives other bits in another batch.
 
     To slice an axis that is cut over devices would make them talk at every slice: there XLA sums.
     """
     if is_cut(a, axis):
-        return jnp.sum(a, axis, keepdims=True)
-    return _summation.total(a, axis, jnp)
+        return jnp.sum(term(a), axis, keepdims=True)
+    for one in as_tuple(axis):
+        a, term = _folded(a, one, term), _itself
+    return term(a)
+
+
+def _folded(a: Array, axis: int, term: Term = _itself) -> Array:
+    """Sum `term` of each element along one axis, pairwise.
+
+    Quarters of the row are added at a time: of halves and their halves, XLA on the CPU would
+    compute the first sums twice.
+    """
+    n = a.shape[axis]
+    if not isinstance(n, int) or n == 0:
+        return jnp.sum(term(a), axis, keepdims=True)
+    if n == 1:
+        return term(a)
+    ways = 4 if n > 3 else 2
+    size = n // ways
+    parts = [term(_part(a, axis, i * size, (i + 1) * size)) for i in range(ways)]
+    halves = parts[0] + parts[1] if ways == 2 else (parts[0] + parts[2]) + (parts[1] + parts[3])
+    y = _folded(halves, axis)
+    return y if n == ways * size else y + _folded(_part(a, axis, ways * size, n), axis, term)
+
+
+def _part(a: Array, axis: int, start: int, stop: int) -> Array:
+    return jax.lax.slice_in_dim(a, start, stop, axis=axis)
 
 
 def is_cut(a: Array, axis: Axis) -> bool:

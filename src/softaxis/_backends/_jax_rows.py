@@ -4,7 +4,11 @@ With m the maximum of a row, e = exp(x - m), s the sum of e and `rest` the sum o
 
     softmax = e / s,    logsumexp = m + L,    L = log(s), or log1p(rest) where s < 2,
 
-for s < 2 means that a single element is 1. Where XLA's own derivatives would cancel or make NaN
+for s < 2 means that a single element is 1. XLA on the CPU would take the last sums of a row anew
+for each of its elements; it does not where a division or a logarithm comes between, so that 1 / s
+tells elements what s is.
+
+Where XLA's own derivatives would cancel or make NaN
 out of rows of nothing but -inf, and where they would save more than the result, `custom_jvp`
 gives the formula; it calls these functions again, so that any order of derivative goes through.
 """
@@ -12,14 +16,13 @@ gives the formula; it calls these functions again, so that any order of derivati
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from softaxis._axes import Axis, as_tuple
-from softaxis._backends._jax_namespace import is_cut, plain_total
+from softaxis._backends._jax_namespace import plain_total
 
 Array = Any
 
@@ -35,9 +38,25 @@ class Sums(NamedTuple):
     rest: Array
 
     @property
+    def scale(self) -> Array:
+        """1 / s, inf for a row of nothing but -inf, and NaN for one with +inf or NaN."""
+        scale = 1 / self.s
+        return jnp.where(scale == 0, jnp.nan, scale)
+
+    @property
     def log(self) -> Array:
         """L, of 1 + rest or s; 0 for a row of nothing but -inf."""
-        return jnp.log1p(jnp.where(self.s < 2, self.rest, self.s - 1))
+        return jnp.log1p(self._below_log)
+
+    @property
+    def strict_log(self) -> Array:
+        """L; NaN for a row of nothing but -inf or with +inf."""
+        nothing = (self.s == 0) | (self.s == jnp.inf)
+        return jnp.log1p(jnp.where(nothing, jnp.nan, self._below_log))
+
+    @property
+    def _below_log(self) -> Array:
+        return jnp.where(self.s < 2, self.rest, self.s - 1)
 
 
 def sums(x: Array, axis: Axis) -> Sums:
@@ -45,23 +64,38 @@ def sums(x: Array, axis: Axis) -> Sums:
 
     Nothing but the sums is asked for NaN: XLA's maximum drops it in large arrays on the CPU.
     """
-    info = jnp.finfo(x.dtype)
-    shift = jnp.clip(jnp.max(x, axis, keepdims=True), info.min, info.max)
+    shift = _shift(x, axis)
     e = jnp.exp(x - shift)
-    return Sums(shift, e, plain_total(e, axis), _rest(e, axis))
+    return Sums(shift, e, plain_total(e, axis), plain_total(e, axis, _below))
 
 
-def _rest(e: Array, axis: Axis) -> Array:
-    """Sum what is below 1; halved before it is looked at, so that XLA never stores the whole."""
-    if is_cut(e, axis):
-        return plain_total(_below(e), axis)
-    one = as_tuple(axis)[0]
-    half = e.shape[one] // 2
-    ends = [0, half, 2 * half, e.shape[one]]
-    parts = [_below(jax.lax.slice_in_dim(e, i, j, axis=one)) for i, j in pairwise(ends) if i < j]
-    odd = parts.pop() if len(parts) % 2 else None
-    rest = plain_total(parts[0] + parts[1], axis) if parts else 0.0
-    return rest if odd is None else rest + plain_total(odd, axis)
+def sums_alone(x: Array, axis: Axis) -> Sums:
+    """Return the same, for whoever needs both sums and nothing else: e is not stored.
+
+    They are one complex number. XLA on the CPU makes vectors of that where neighbours are of
+    other rows.
+    """
+    if x.ndim - 1 in as_tuple(axis):
+        return sums(x, axis)
+    shift = _shift(x, axis)
+
+    def both(part: Array) -> Array:
+        e = jnp.exp(part - shift)
+        return jax.lax.complex(e, _below(e))
+
+    z = plain_total(x, axis, both)
+    return Sums(shift, jnp.exp(x - shift), z.real, z.imag)
+
+
+def _shift(x: Array, axis: Axis) -> Array:
+    """Return the maximum, or the finite number closest to it.
+
+    Negated in between, for XLA on the CPU computes exp(x - m) in its pass for the maximum, but not
+    if it finds a maximum and a minimum that it can join.
+    """
+    largest = float(jnp.finfo(x.dtype).max)
+    m = jnp.maximum(jnp.max(x, axis, keepdims=True), -largest)
+    return -jnp.maximum(-m, -largest)
 
 
 def _below(e: Array) -> Array:
@@ -75,85 +109,90 @@ def softmax(x: Array, axis: Axis) -> Array:
 
 
 def probabilities(x: Array, axis: Axis) -> tuple[Array, Array]:
-    """Return softmax, but 0 for a row of nothing but -inf, and s."""
-    y, s = _softmax(x, axis)
-    return _live(s, y), s
+    """Return softmax, but 0 for a row of nothing but -inf, and 1 / s as `Sums.scale`."""
+    y, scale = _softmax(x, axis)
+    return _live(scale, y), scale
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _softmax(x: Array, axis: Axis) -> tuple[Array, Array]:
-    """The probabilities, and s, through which nothing is differentiated."""
+    """The probabilities, and 1 / s, through which nothing is differentiated."""
     r = sums(x, axis)
-    return r.e * jnp.where(r.s == jnp.inf, jnp.nan, 1 / r.s), r.s
+    return r.e * r.scale, r.scale
 
 
 def _softmax_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
-    y, s = _softmax(x, axis)
-    return (y, s), (product(_live(s, y), s, t, axis), jnp.zeros_like(s))
+    y, scale = _softmax(x, axis)
+    return (y, scale), (product(_live(scale, y), scale, t, axis), jnp.zeros_like(scale))
 
 
 _softmax.defjvp(_softmax_jvp)
 
 
-def product(p: Array, s: Array, t: Array, axis: Axis) -> Array:
+def product(p: Array, scale: Array, t: Array, axis: Axis) -> Array:
     """p_i (h_i - sum_j p_j h_j), h being t as seen from the maximum."""
-    h = _from_top(p, s, t, axis)
-    return p * (h - _mean(p, s, h, axis))
+    h = _from_top(p, scale, t, axis)
+    return p * (h - _mean(p, scale, h, axis))
 
 
-def _from_top(p: Array, s: Array, t: Array, axis: Axis) -> Array:
+def _from_top(p: Array, scale: Array, t: Array, axis: Axis) -> Array:
     """t minus its mean over the maxima.
 
     That changes no derivative of softmax, and leaves for a maximum a sum over the others, so that
     nothing cancels. Where what is below the maxima is small, s rounds to their number; where it
     is not, any multiple of their sum that is no larger does.
     """
-    mean = jnp.sum(jnp.where(p == 1 / s, t, 0), axis, keepdims=True) / jnp.maximum(jnp.round(s), 1)
-    return t - _live(s, mean)
+    k = jnp.maximum(jnp.round(1 / scale), 1)
+    mean = jnp.sum(jnp.where(p == scale, t, 0), axis, keepdims=True) / k
+    return t - _live(scale, mean)
 
 
-def _mean(p: Array, s: Array, h: Array, axis: Axis) -> Array:
+def _mean(p: Array, scale: Array, h: Array, axis: Axis) -> Array:
     """sum_j p_j h_j."""
-    return _live(s, jnp.sum(p * h, axis, keepdims=True))
+    return _live(scale, jnp.sum(p * h, axis, keepdims=True))
 
 
-def _live(s: Array, a: Array) -> Array:
+def _live(scale: Array, a: Array) -> Array:
     """Return `a`, 0 for a row of nothing but -inf.
 
     On the CPU a selection also ends what XLA's library fuses; otherwise it would broadcast the
     row's number first and keep the whole of it.
     """
-    return jnp.where(s == 0, 0, a)
+    return jnp.where(scale == jnp.inf, 0, a)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def log_softmax(x: Array, axis: Axis) -> Array:
-    """Return x - m - L; NaN for a row of nothing but -inf or with +inf."""
-    r = sums(x, axis)
-    return (x - r.shift) - jnp.where((r.s == 0) | (r.s == jnp.inf), jnp.nan, r.log)
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def log_softmax(x: Array, axis: Axis, alone: bool = True) -> Array:
+    """Return x - m - L; NaN for a row of nothing but -inf or with +inf.
+
+    Not `alone` is what stands beside its derivative, where e is stored anyway.
+    """
+    r = sums_alone(x, axis) if alone else sums(x, axis)
+    return (x - r.shift) - r.strict_log
 
 
-def _log_softmax_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _log_softmax_jvp(axis: Axis, _: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
-    p, s = probabilities(x, axis)
-    h = _from_top(p, s, _live(s, t), axis)
-    return log_softmax(x, axis), h - _mean(p, s, h, axis)
+    p, scale = probabilities(x, axis)
+    h = _from_top(p, scale, _live(scale, t), axis)
+    return log_softmax(x, axis, False), h - _mean(p, scale, h, axis)
 
 
 log_softmax.defjvp(_log_softmax_jvp)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def logsumexp(x: Array, axis: Axis) -> Array:
-    """Return m + L with dimensions kept."""
-    r = sums(x, axis)
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def logsumexp(x: Array, axis: Axis, alone: bool = True) -> Array:
+    """Return m + L with dimensions kept; `alone` as in `log_softmax`."""
+    r = sums_alone(x, axis) if alone else sums(x, axis)
     return jnp.where(r.s == 0, -jnp.inf, r.shift + r.log)
 
 
-def _logsumexp_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> Any:
+def _logsumexp_jvp(axis: Axis, _: bool, primals: tuple[Array], tangents: tuple[Array]) -> Any:
     (x,), (t,) = primals, tangents
-    return logsumexp(x, axis), jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
+    tangent = jnp.sum(probabilities(x, axis)[0] * t, axis, keepdims=True)
+    return logsumexp(x, axis, False), tangent
 
 
 logsumexp.defjvp(_logsumexp_jvp)

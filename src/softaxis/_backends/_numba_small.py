@@ -85,7 +85,7 @@ def logsumexp_of_rows(x: NDArray, axis: Any) -> Any:
 _cross_entropy = Codes("cross_entropy_small")
 _cross_entropy_and_grad = Codes("cross_entropy_and_grad_small")
 
-_REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
+REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
 
 
 def cross_entropy_of_rows(
@@ -102,7 +102,7 @@ def cross_entropy_of_rows(
         np.empty(labels.shape),
         result,
         NO_LABEL if ignore_index is None else ignore_index,
-        _REDUCTIONS[reduction],
+        REDUCTIONS[reduction],
     )
     if counted < 0:
         return NotImplemented
@@ -125,7 +125,7 @@ def cross_entropy_and_grad_of_rows(
         result,
         slope,
         NO_LABEL if ignore_index is None else ignore_index,
-        _REDUCTIONS[reduction],
+        REDUCTIONS[reduction],
     )
     if counted < 0:
         return NotImplemented
@@ -144,7 +144,7 @@ def _is_small(logits: NDArray, labels: Any, axis: Any, ignore_index: Any, reduct
             ignore_index is None or (type(ignore_index) is int and -(2**63) < ignore_index < 2**63)
         )
         and type(reduction) is str
-        and reduction in _REDUCTIONS
+        and reduction in REDUCTIONS
     )
 
 

@@ -43,7 +43,14 @@ class Kernels(NamedTuple):
     logsumexp: Callable[[Tensor, Any, Tensor | None], Tensor]
     logsumexp_vjp: Callable[[Tensor, Tensor, Tensor, Any, Tensor | None], Tensor]
     cross_entropy: Callable[[Tensor, Tensor, Any, Terms], Tensor]
-    cross_entropy_vjp: Callable[[Tensor, Tensor, Tensor, Any, Terms], Tensor]
+    cross_entropy_vjp: Callable[..., Tensor]
+    """Of logits, labels, the gradient, the axis and terms; and of notes, where there are any."""
+    takes: Callable[..., bool]
+    """Whether tensors, or None, are such as these can compute."""
+    cross_entropy_noted: (
+        Callable[[Tensor, Tensor, Any, Terms], tuple[Tensor, Tensor | None]] | None
+    ) = None
+    """The loss, and some numbers of each row that shorten the way back."""
 
 
 is_compiling = torch.compiler.is_compiling
@@ -75,14 +82,20 @@ def is_watched() -> bool:
     )
 
 
-def _is_plain(x: Tensor, g: Tensor) -> bool:
+def _is_final(x: Tensor, g: Tensor) -> bool:
     """Return whether nothing will be differentiated again, or is batched."""
-    return (
-        not torch.is_grad_enabled()
-        and not is_transformed()
-        and type(x) in PLAIN
-        and type(g) in PLAIN
-        and not is_legacy_batchedtensor(g)  # of autograd.grad(is_grads_batched=True)
+    return not torch.is_grad_enabled() and is_plain(x, g)
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Return whether nothing records, batches or transforms what is computed from tensors."""
+    if is_transformed():
+        return False
+    return not any(
+        type(one) not in PLAIN
+        or is_recorded(one)
+        or is_legacy_batchedtensor(one)  # of autograd.grad(is_grads_batched=True)
+        for one in tensors
     )
 
 
@@ -116,7 +129,7 @@ class Normalizer(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own
     def backward(ctx: Any, g: Tensor) -> Any:
         """Multiply with the Jacobian."""
         (y,), vjp, rows = ctx.saved_tensors, f"{ctx.name}_vjp", ctx.rows
-        if _is_plain(y, g):
+        if _is_final(y, g):
             dx = getattr(rows.kernels, vjp)(y, g, rows.axis)
         else:
             dx = getattr(_generic, vjp)(y, g, axis=rows.axis, xp=LIBRARY.xp)
@@ -145,7 +158,7 @@ class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own 
         if not rows.keepdims:
             for axis in as_tuple(rows.axis):
                 y, g = y.unsqueeze(axis), g.unsqueeze(axis)
-        if _is_plain(x, g):
+        if _is_final(x, g):
             dx = rows.kernels.logsumexp_vjp(x, y, g, rows.axis, where)
         else:
             empty = y == -torch.inf
@@ -165,38 +178,41 @@ class CrossEntropy(torch.autograd.Function):  # type: ignore[misc] # PyTorch's o
     ) -> Tensor:
         """Save nothing that is as large as the logits but the logits.
 
-        `known` are the loss as an array and, of few logits, the gradient of its sum; or None.
+        `known` are the loss and, of few logits, the gradient of its sum, or None.
         """
-        ctx.kept = {}
-        if known is None:
-            loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
+        ctx.kept, notes = {}, None
+        if known is not None:
+            loss, ctx.kept["slope"] = known
+        elif rows.kernels.cross_entropy_noted is not None:
+            loss, notes = rows.kernels.cross_entropy_noted(x, labels, rows.axis, terms)
         else:
-            loss = torch.from_numpy(known[0])
-            ctx.kept["slope"] = known[1]
-        ctx.save_for_backward(x, labels, terms.where, terms.class_weights)
+            loss = rows.kernels.cross_entropy(x, labels, rows.axis, terms)
+        ctx.save_for_backward(x, labels, terms.where, terms.class_weights, notes)
         ctx.rows, ctx.terms = rows, terms._replace(where=None, class_weights=None)
         return loss
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """g d loss / d x."""
-        x, labels, where, class_weights = ctx.saved_tensors
+        x, labels, where, class_weights, notes = ctx.saved_tensors
         rows, terms = ctx.rows, ctx.terms
         if where is not None or class_weights is not None:
             terms = terms._replace(where=where, class_weights=class_weights)
         slope = ctx.kept.pop("slope", None)  # given away: who gets a gradient may write to it
-        if not _is_plain(x, g):
-            dx = _again(x, labels, g, rows.axis, terms)
+        if not _is_final(x, g):
+            dx = again(x, labels, g, rows.axis, terms)
         elif slope is not None and any(g.stride()):  # a factor for each row
-            dx = torch.from_numpy(slope).mul_(g.unsqueeze(rows.axis))
-        elif slope is not None and g.ndim == 0 and g.item() == 1:
-            dx = torch.from_numpy(slope)
+            dx = slope.mul_(g.unsqueeze(rows.axis))
+        elif slope is not None and g.ndim == 0:
+            dx = slope if g.is_cpu and g.item() == 1 else slope.mul_(g)
+        elif notes is not None:
+            dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms, notes)
         else:
             dx = rows.kernels.cross_entropy_vjp(x, labels, g, rows.axis, terms)
         return dx, None, None, None, None
 
 
-def _again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
+def again(x: Tensor, labels: Tensor, g: Tensor, axis: Axis, terms: Terms) -> Tensor:
     """Return the same of the array-API implementation."""
     keywords: dict[str, Any] = {"axis": axis, **terms._asdict(), "xp": LIBRARY.xp}
     if (

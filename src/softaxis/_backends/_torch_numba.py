@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from torch import Tensor
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends import _numba_small, numba
-from softaxis._backends._numba_small import HELD
-from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded
+from softaxis._backends._torch_autograd import PLAIN, Kernels, Terms, is_recorded, is_watched
 from softaxis._backends._torch_kernels import KERNELS as NATIVE
 from softaxis._backends._torch_ready import PAYS, READY
-from softaxis._threads import at_most
+from softaxis._backends._torch_team import crew, threads
 
 _ALONE = 1 << 15
 """Elements of a tensor that is computed by one thread anyhow."""
@@ -57,7 +55,8 @@ def unusual_terms(labels: Tensor, terms: Terms) -> str:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
+    """Import what loads or compiles kernels, when a call has come as far as here."""
     from softaxis._backends._numba import _engine
 
     return _engine
@@ -83,8 +82,13 @@ def softmax_vjp(p: Tensor, g: Tensor, axis: Any) -> Tensor:
     """p (h - sum(p h)), h = g - g_top."""
     if _is_for_native("softmax", p, axis):
         return NATIVE.softmax_vjp(p, g, axis)
-    dx = _of_small_rows("softmax_vjp", p, g, axis)
-    return _run(numba.softmax_vjp, p, g, axis=axis) if dx is None else dx
+    return product("softmax_vjp", p, g, axis)
+
+
+def product(name: str, y: Tensor, g: Tensor, axis: Axis) -> Tensor:
+    """One of the vector-Jacobian products of a result, by its kernel."""
+    dx = gradient_of_rows(name, y, g, axis)
+    return _run(getattr(numba, name), y, g, axis=axis) if dx is None else dx
 
 
 def _is_for_native(name: str, x: Tensor, axis: Any) -> bool:
@@ -104,8 +108,7 @@ def log_softmax_vjp(logp: Tensor, g: Tensor, axis: Any) -> Tensor:
     """g - p sum(g)."""
     if _is_for_native("log_softmax", logp, axis):
         return NATIVE.log_softmax_vjp(logp, g, axis)
-    dx = _of_small_rows("log_softmax_vjp", logp, g, axis)
-    return _run(numba.log_softmax_vjp, logp, g, axis=axis) if dx is None else dx
+    return product("log_softmax_vjp", logp, g, axis)
 
 
 def logsumexp(x: Tensor, axis: Axis, where: Tensor | None) -> Tensor:
@@ -148,9 +151,26 @@ def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: Any, where: Tensor | No
     """g softmax(x); 0 for a row of -inf."""
     if _is_for_native("logsumexp", x, axis):
         return NATIVE.logsumexp_vjp(x, y, g, axis, where)
+    if where is None and axis == x.ndim - 1 and x.numel() <= _FEW:
+        dx = _small_logsumexp_vjp(x, y, g)
+        if dx is not None:
+            return dx
     dx = softmax(x, axis, where).mul_(g)
     empty = y == -torch.inf
     return dx.masked_fill_(empty, 0.0) if empty.any() else dx
+
+
+def _small_logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor) -> Tensor | None:
+    """The same by NumPy, whose functions are called in half the time."""
+    p = _numba_small.softmax_of_rows(_array(x), -1)
+    if p is NotImplemented:
+        return None
+    with np.errstate(all="ignore"):
+        np.multiply(p, g.numpy(), out=p)
+        empty = y.numpy() == -np.inf
+    if empty.any():
+        np.copyto(p, 0.0, where=empty)
+    return torch.from_numpy(p)
 
 
 def cross_entropy(x: Tensor, labels: Tensor, axis: Axis, terms: Terms) -> Tensor:
@@ -162,26 +182,52 @@ def cross_entropy_and_grad(
     x: Tensor, labels: Tensor, axis: Axis, terms: Terms
 ) -> tuple[Tensor, Tensor]:
     """The loss, and the gradient of its sum."""
-    with at_most(torch.get_num_threads()):
+    with threads():
         loss, slope = numba.cross_entropy_and_grad(
             _array(x), labels.numpy(), axis=axis, **_keywords(terms)
         )
     return _tensor(loss), _tensor(slope)
 
 
-def cross_entropy_vjp(x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms) -> Tensor:
+def cross_entropy_noted(
+    x: Tensor, labels: Tensor, axis: Any, terms: Terms
+) -> tuple[Tensor, Tensor | None]:
+    """The loss, and for large tensors what its gradient has to know of each row."""
+    if x.numel() <= _ALONE:
+        return cross_entropy(x, labels, axis, terms), None
+    with threads():
+        loss, notes = engine().cross_entropy_noted(
+            _array(x), labels.numpy(), axis, *_keywords(terms).values()
+        )
+    return _tensor(loss), _tensor(notes)
+
+
+def cross_entropy_vjp(
+    x: Tensor, labels: Tensor, g: Tensor, axis: Any, terms: Terms, notes: Tensor | None = None
+) -> Tensor:
     """g d loss / d x: a factor of all rows is the kernel's, one for each is multiplied with."""
     one = not any(g.stride())  # a number, or one that autograd has expanded
     scale = (g if g.ndim == 0 else g.flatten()[0]).item() if one else 1.0
     dx = None
-    if x.numel() < PAYS and terms.where is terms.class_weights is None and terms.z_loss == 0:
+    if notes is not None:
+        with threads():
+            found = engine().cross_entropy_vjp(
+                _array(x),
+                labels.numpy(),
+                notes.numpy(),
+                axis,
+                *_keywords(terms).values(),
+                scale=scale,
+            )
+        dx = torch.from_numpy(found)
+    elif x.numel() < PAYS and terms.where is terms.class_weights is None and terms.z_loss == 0:
         if not READY["cross_entropy"][x.dtype]:
             return NATIVE.cross_entropy_vjp(x, labels, g, axis, terms)
         if scale == 1 and axis == x.ndim - 1 and terms.label_smoothing == 0:
             dx = _small_gradient(x, labels, terms)
     if dx is None:
-        kernel = partial(_engine().cross_entropy, gradient=True, scale=scale)
-        dx = _run(lambda *a: kernel(*a, axis, **_keywords(terms))[1], x, labels)
+        kernel = partial(engine().cross_entropy, gradient=True, scale=scale)
+        dx = _run(lambda *a: kernel(*a, axis, *_keywords(terms).values())[1], x, labels)
     return dx if one else dx.mul_(g.unsqueeze(axis))
 
 
@@ -190,6 +236,14 @@ def _small_gradient(x: Tensor, labels: Tensor, terms: Terms) -> Tensor | None:
         _array(x), labels.numpy(), -1, terms.ignore_index, terms.reduction
     )
     return None if found is NotImplemented else torch.from_numpy(found[1])
+
+
+def _takes(x: Tensor, *others: Tensor | None) -> bool:
+    return (
+        is_memory(x, *others)
+        and not is_watched()
+        and (x.dtype is not torch.float16 or has_float16())
+    )
 
 
 KERNELS = Kernels(
@@ -201,48 +255,54 @@ KERNELS = Kernels(
     logsumexp_vjp,
     cross_entropy,
     cross_entropy_vjp,
+    _takes,
+    cross_entropy_noted,
 )
 
 
-_PLACES = Struct("=6q").pack
-_rows: dict[tuple[str, torch.dtype, torch.Size], tuple[Any, bytes, int] | None] = {}
+_rows: dict[tuple[str, torch.dtype, torch.Size], Any] = {}
 _SHAPES = 256
 """So many are remembered, for a program has few."""
 
 
-def _of_small_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
-    """Start a kernel on rows side by side, with the job that `launch` would make."""
-    if axis != y.ndim - 1 or not (y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype):
-        return None
-    key = name, y.dtype, y.shape
-    if key not in _rows:
+def gradient_of_rows(name: str, y: Tensor, g: Tensor, axis: Any) -> Tensor | None:
+    """Run the kernel of a gradient on rows side by side; None where they are not."""
+    if axis == y.ndim - 1 and y.is_contiguous() and g.is_contiguous() and g.dtype is y.dtype:
+        return launched(name, y, g)
+    return None
+
+
+def launched(name: str, x: Tensor, g: Tensor | None = None) -> Tensor | None:
+    """Run a kernel on tensors side by side, without what a launch on any arrays has to look at.
+
+    None stands for what it does not take.
+    """
+    n = x.numel()
+    key = name, x.dtype, x.shape
+    found = _rows.get(key)
+    if found is None:
         if len(_rows) >= _SHAPES:
             _rows.clear()
-        _rows[key] = _job(*key)
-    known = _rows[key]
-    if known is None:
+        found = _rows[key] = _prepared(*key, g is not None)
+    start, rows = found
+    if rows is None or n * x.element_size() >= _HUGE:
         return None
-    kernel, common, units = known
-    dx = torch.empty_like(y)
-    places = _PLACES(y.data_ptr(), g.data_ptr(), dx.data_ptr(), 0, 0, 0)
-    kernel(places + common, 0, units, 0, 0, 0)
-    return dx
+    y = torch.empty_like(x)
+    b = 0 if g is None else g.data_ptr()
+    start(rows, x.data_ptr(), b, y.data_ptr(), *(_ONE if n <= _ALONE else crew()))
+    return y
 
 
-def _job(name: str, dtype: torch.dtype, shape: torch.Size) -> tuple[Any, bytes, int] | None:
-    from softaxis._backends._numba._launch import _planned
-    from softaxis._backends._numba._layout import COMMON, EXTRA_SIZE
-    from softaxis._backends._numba._machine import code
+_HUGE = 1 << 22
+"""Bytes from which on NumPy asks the system for huge pages, which PyTorch does not."""
+_ONE = 1, None
 
-    a = np.empty(shape, str(dtype).removeprefix("torch."))
-    strides = (a.strides, a.strides, a.strides, None)
-    plan = _planned((a.dtype.char, a.shape, (a.ndim - 1,), strides, (None, None)))
-    if a.size > _ALONE or plan.copied or plan.notes:
-        return None
-    job = COMMON.pack(*[0] * 6, *plan[1:8], 0.0, False, plan.keep)
-    kernels = code(name, a.dtype.name)
-    job += bytes(EXTRA_SIZE) + plan.table
-    return (kernels.held if a.size <= HELD else kernels.free), job[6 * 8 :], plan.units
+
+def _prepared(name: str, dtype: torch.dtype, shape: torch.Size, has_b: bool) -> Any:
+    from softaxis._backends._numba._launch import prepared, start
+
+    kind = str(dtype).removeprefix("torch.")
+    return start, prepared(name, kind, tuple(shape), has_b)
 
 
 def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Tensor:
@@ -250,7 +310,7 @@ def _run(function: Callable[..., Any], *tensors: Tensor, **keywords: Any) -> Ten
     arrays = [_array(x) for x in tensors]
     if arrays[0].size <= _ALONE:
         return _tensor(function(*arrays, **keywords))
-    with at_most(torch.get_num_threads()):
+    with threads():
         return _tensor(function(*arrays, **keywords))
 
 

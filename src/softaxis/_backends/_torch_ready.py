@@ -49,9 +49,11 @@ class Ready(dict[torch.dtype, bool]):
 _LOSSES = Ready(
     "cross_entropy",
     "cross_entropy_and_grad",
+    "cross_entropy_vjp",
     "cross_entropy_small",
     "cross_entropy_and_grad_small",
 )
+_SOFTMAX_PRODUCT = Ready("softmax_vjp")
 READY = {
     "softmax": Ready("softmax", "softmax_vjp", "softmax_columns", "softmax_small"),
     "log_softmax": Ready(
@@ -67,5 +69,8 @@ READY = {
     ),
     "cross_entropy": _LOSSES,
     "cross_entropy_and_grad": _LOSSES,
+    "softmax_vjp": _SOFTMAX_PRODUCT,
+    "softmax_jvp": _SOFTMAX_PRODUCT,
+    "log_softmax_vjp": Ready("log_softmax_vjp"),
 }
 """By function; what computes its gradient is among the kernels."""

@@ -4,26 +4,40 @@ With m the maximum of a row, z = x - m and rest the sum of exp(z) over all but o
 equals m, logsumexp = m + L and L = log1p(rest), which keeps what a plain log(sum) would round
 to 0. On the CPU rows are made contiguous: the bits of a sum depend on how its row lies. What is
 written in place was made here.
+
+Numbers on the CPU may be looked at: what mends results that are not finite costs more than all the
+rest, so it runs where there are such. It changes nothing else, so that a row's bits do not depend
+on the other rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite, isnan, log
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+from softaxis._backends._torch_autograd import is_watched
 
 Slices: TypeAlias = tuple[slice, ...]
 
 _INF = float("inf")
 _NAN = float("nan")
 FEW = 32
-"""From here on the sum of native softmax is taken again: it adds in a few long chains."""
+"""From here on the sum of native softmax is taken again: it adds in a few long chains. And finding
+where the maximum of a row is takes longer than counting how often it is there."""
 _PIECE = 1 << 12
 """Elements that PyTorch adds at a time: many more it may share among threads."""
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 """Elements of the losses that are computed at a time: what is not kept takes no more memory."""
+_FAR = {torch.float32: 1e38, torch.float64: 1e300}
+"""What the distance of a probability to the largest is multiplied with, to outweigh all else."""
+_ALONE = log(0.6)
+"""The logarithm above which a probability has no equal: two of 1/2 may both be rounded up."""
+_TINY = {torch.float32: 1e-30, torch.float64: 1e-290}
+"""Probabilities down to which quotients of them are exact enough; far above the subnormal ones."""
 
 
 def working(x: Tensor) -> torch.dtype:
@@ -32,67 +46,153 @@ def working(x: Tensor) -> torch.dtype:
 
 
 def softmax(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
-    """exp(z) / sum(exp(z))."""
-    if where is not None:
-        hidden = ~where
-        return softmax(x.masked_fill(hidden, -_INF), axis, None).masked_fill_(hidden, 0.0)
-    x = _last(x, axis)
-    if x.shape[-1] < FEW:
-        return _back(torch.softmax(x, -1, dtype=x.dtype), axis)
-    p = torch.softmax(x, -1, dtype=working(x))
-    return _back(p.div_(_sum(p)).to(x.dtype), axis)
+    """exp(z) / sum(exp(z)); where a mask leaves something out, exp(z) is 0 already."""
+    rows = _last(_seen(x, where), axis)
+    if x.shape[axis] < FEW:
+        p = s = torch.softmax(rows, -1, dtype=x.dtype)
+    else:
+        p = torch.softmax(rows, -1, dtype=working(x))
+        s = _sum(p)
+        p = _cast(p.div_(s), x.dtype)
+    p = _back(p, axis)
+    if where is None or (x.numel() > _PIECE and _are_finite(s)):
+        return p
+    return p.masked_fill_(~where, 0.0)  # of rows that are NaN, too
+
+
+def _seen(x: Tensor, where: Tensor | None) -> Tensor:
+    return x if where is None else torch.where(where, x, -_INF)
 
 
 def softmax_vjp(p: Tensor, g: Tensor, axis: int) -> Tensor:
     """p (h - sum(p h)), h = g - g_top; 0 where p is 0."""
-    dtype = p.dtype
-    p, g = (_last(one, axis).to(working(one)) for one in (p, g))
-    dead = p == 0
-    h = (g - g.gather(-1, p.argmax(-1, keepdim=True))).masked_fill_(dead, 0.0)
-    h -= _sum(p * h)
-    return _back(h.mul_(p).masked_fill_(dead, 0.0).to(dtype), axis)
+    final = p.dtype
+    p, g = _both(p, g, axis)
+    dx = _product(p, _from_top(p, g))
+    if not _are_finite(dx):
+        dead = p == 0
+        dx = _product(p, _from_top(p, g, dead))
+        dx.masked_fill_(dead & ~dx.isfinite(), 0.0)
+    return _back(_cast(dx, final), axis)
+
+
+def _product(p: Tensor, h: Tensor) -> Tensor:
+    """p (h - sum(p h)), which may be written to h."""
+    if p.shape[-1] < FEW:
+        dx: Tensor = torch._softmax_backward_data(h, p, -1, p.dtype)
+        return dx
+    return h.sub_(_sum(p * h)).mul_(p)
+
+
+def _from_top(p: Tensor, g: Tensor, dead: Tensor | None = None) -> Tensor:
+    """g less its value where p is largest; 0 where `dead` and not finite.
+
+    In long rows all others are put far below before the largest is taken: to find the index of the
+    largest p takes ten times as long as to find p.
+    """
+    if p.shape[-1] < FEW:
+        h = g - g.gather(-1, p.argmax(-1, keepdim=True))
+    else:
+        m = p.amax(-1, keepdim=True)
+        h = p - m
+        torch.add(g, h, alpha=_FAR[p.dtype], out=h)
+        top = h.amax(-1, keepdim=True)
+        if dead is not None:
+            exact = g.masked_fill(p != m, -_INF).amax(-1, keepdim=True)
+            top = torch.where(top.isfinite(), top, exact)
+        torch.sub(g, top, out=h)
+    return h if dead is None else h.masked_fill_(dead & ~h.isfinite(), 0.0)
 
 
 def log_softmax(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
     """z - L."""
-    if where is not None:
-        hidden = ~where
-        return log_softmax(x.masked_fill(hidden, -_INF), axis, None).masked_fill_(hidden, -_INF)
-    z, m, _, rest = _parts(_last(x, axis))
-    return _back(z.sub_(_level(m, rest)).to(x.dtype), axis)
+    z, _, rest, are_finite = _parts(_last(_seen(x, where), axis))
+    y = _back(_cast(z.sub_(rest.log1p_()), x.dtype), axis)
+    return y if where is None or are_finite else y.masked_fill_(~where, -_INF)
 
 
 def log_softmax_vjp(logp: Tensor, g: Tensor, axis: int) -> Tensor:
     """g - p sum(g); where p is the largest, g (1 - p) - p times the sum of the others."""
-    dtype = logp.dtype
-    logp, g = (_last(one, axis).to(working(one)) for one in (logp, g))
-    dead = logp == -_INF
-    g = g.masked_fill(dead, 0.0)
-    top, index = logp.max(-1, keepdim=True)
-    own = g.gather(-1, index)
+    final = logp.dtype
+    logp, g = _both(logp, g, axis)
+    low, high = _least_and_largest(logp)
+    dead = None if low > -_INF else logp == -_INF
+    if dead is not None:
+        g = g.masked_fill(dead, 0.0)
+    dx = g - logp.exp().mul_(_sum(g))
+    if isnan(high):
+        _mend_tops(dx, logp, g)
+    elif high > _ALONE:
+        _mend_rows(dx, logp, g)
+    return _back(_cast(dx if dead is None else dx.masked_fill_(dead, 0.0), final), axis)
+
+
+def _mend_tops(dx: Tensor, logp: Tensor, g: Tensor) -> None:
+    """Write what does not cancel where p is the largest, and has no equal."""
+    index = logp.argmax(-1, keepdim=True)
+    top, own = logp.gather(-1, index), g.gather(-1, index)
     others = _sum(g.scatter(-1, index, 0.0))
-    dx = g.sub_(logp.exp().mul_(own + others))
-    p = top.exp()
-    alone = p > 0.6  # of two equal ones, rounding may put both above 1/2
-    right = torch.where(alone, -own * torch.expm1(top) - p * others, dx.gather(-1, index))
-    return _back(dx.scatter_(-1, index, right).masked_fill_(dead, 0.0).to(dtype), axis)
+    right = -own * top.expm1() - top.exp() * others
+    dx.scatter_(-1, index, torch.where(top > _ALONE, right, dx.gather(-1, index)))
+
+
+def _mend_rows(dx: Tensor, logp: Tensor, g: Tensor) -> None:
+    """Do the same in copies of the rows that need it."""
+    dx, logp, g = (one.reshape(-1, one.shape[-1]) for one in (dx, logp, g))
+    some = (logp.amax(-1) > _ALONE).nonzero().squeeze(-1)
+    if some.numel() == len(dx):
+        _mend_tops(dx, logp, g)
+        return
+    mended = dx[some]
+    _mend_tops(mended, logp[some], g[some])
+    dx[some] = mended
+
+
+def log_softmax_jvp(logp: Tensor, t: Tensor, axis: int) -> Tensor:
+    """h - sum(p h), h = t - t_top; 0 where p is 0."""
+    final = logp.dtype
+    logp, t = _both(logp, t, axis)
+    low, _ = _least_and_largest(logp)
+    dead = None if low > -_INF else logp == -_INF
+    p = logp.exp()
+    h = _from_top(p, t, dead)
+    dy = h.sub_(_sum(p.mul_(h)))
+    return _back(_cast(dy if dead is None else dy.masked_fill_(dead, 0.0), final), axis)
 
 
 def logsumexp(x: Tensor, axis: int, where: Tensor | None) -> Tensor:
     """m + L, with the dimensions kept."""
-    if where is not None:
-        x = x.masked_fill(~where, -_INF)
-    _, m, _, rest = _parts(_last(x, axis))
-    return _back(torch.where(torch.isfinite(m), m + torch.log1p(rest), m).to(x.dtype), axis)
+    _, m, rest, are_finite = _parts(_last(_seen(x, where), axis))
+    y = rest.log1p_().add_(m)
+    return _back(_cast(y if are_finite else torch.where(m.isfinite(), y, m), x.dtype), axis)
 
 
 def logsumexp_vjp(x: Tensor, y: Tensor, g: Tensor, axis: int, where: Tensor | None) -> Tensor:
     """g softmax(x); 0 for a row of -inf."""
-    return softmax(x, axis, where).mul_(g).masked_fill_(y == -_INF, 0.0)
+    dx = softmax(x, axis, where).mul_(g)
+    return dx if _are_finite(y) else dx.masked_fill_(y == -_INF, 0.0)
+
+
+def shared(x: Tensor, lse: Tensor, a: Tensor, where: Tensor | None) -> Tensor:
+    """a exp(x - lse), in the dtype of computation; 0 where the exponential is."""
+    dtype = working(x)
+    x, lse, a = _cast(x, dtype), _cast(lse, dtype), _cast(a, dtype)
+    x = _seen(x, where)
+    y = (x - lse).exp_().mul_(a)
+    if not _are_finite(y):
+        share = (x - lse).exp_().masked_fill_((x == -_INF) | (lse == -_INF), 0.0)
+        y = share * a
+        y.masked_fill_((share == 0) & ~y.isfinite(), 0.0)
+    return y
+
+
+def summed(a: Tensor, axis: int) -> Tensor:
+    """Sum along an axis, which is kept."""
+    return _back(_sum(_last(a, axis)), axis)
 
 
 def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing: float) -> Tensor:
-    """L - (1 - smoothing) z_y - smoothing mean(z) of each row; NaN where y names no class.
+    """-log p_y of each row, smoothed; NaN where y names no class.
 
     It has the dtype of computation.
     """
@@ -106,9 +206,14 @@ def losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing:
 
 def _losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing: float) -> Tensor:
     index, wrong, left_out = _index(labels, x.shape[axis], ignored)
-    z, m, _, rest = _parts(_last(x, axis))
-    loss = _level(m, rest) - _expected(z, index, smoothing)
-    loss = torch.where(m == -_INF, _INF, loss)
+    x = _last(x, axis)
+    loss = (
+        _from_shift(x, index, smoothing) if smoothing else _from_split(x, index, *_split(x, index))
+    )
+    return _settled(loss, wrong, left_out)
+
+
+def _settled(loss: Tensor, wrong: Tensor | None, left_out: Tensor | None) -> Tensor:
     if wrong is not None:
         loss.masked_fill_(wrong, _NAN)
     if left_out is not None:
@@ -116,25 +221,44 @@ def _losses(x: Tensor, labels: Tensor, axis: int, ignored: int | None, smoothing
     return loss.squeeze(-1)
 
 
-def _expected(z: Tensor, index: Tensor, smoothing: float) -> Tensor:
-    """Return what the labels expect of z, the mass of smoothing being spread over all classes."""
-    own = z.gather(-1, index)
-    if not smoothing:
-        return own
-    spread = _sum(z).mul_(smoothing / z.shape[-1])
-    return spread if smoothing == 1 else own.mul_(1 - smoothing).add_(spread)
+def _split(x: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """p with 0 for the label, p_y, and 1 - p_y, which is summed from the other classes.
+
+    The last two need not add up to 1.
+    """
+    p = torch.softmax(x, -1, dtype=working(x))
+    own = p.gather(-1, index)
+    return p, own, _sum(p.scatter_(-1, index, 0.0))
+
+
+def _from_split(x: Tensor, index: Tensor, _: Tensor, own: Tensor, others: Tensor) -> Tensor:
+    """log1p((1 - p_y) / p_y)."""
+    loss = (others / own).log1p_()
+    tiny = _TINY[own.dtype]
+    if can_look(own) and own.amin().item() > tiny:
+        return loss
+    return torch.where(own > tiny, loss, _from_shift(x, index, 0.0))
+
+
+def _from_shift(x: Tensor, index: Tensor, smoothing: float) -> Tensor:
+    """L - (1 - smoothing) z_y - smoothing mean(z)."""
+    z, m, rest, are_finite = _parts(x)
+    loss = rest.log1p_()
+    if smoothing != 1:  # or -inf, of a class that nothing is expected of, would give NaN
+        loss.sub_(z.gather(-1, index), alpha=1 - smoothing)
+    if smoothing:
+        loss.sub_(_sum(z), alpha=smoothing / z.shape[-1])
+    return loss if are_finite else loss.masked_fill_(m == -_INF, _INF)
 
 
 def losses_vjp(
     x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | None, smoothing: float
 ) -> Tensor:
-    """g (p - q), q being the mass of the labels, smoothed.
-
-    1 - p_y is summed from the other classes where p_y is the largest.
-    """
+    """g (p - q), q being the mass of the labels, smoothed; g may be one number for all rows."""
     if _is_one_block(x):
-        return _losses_vjp(x, labels, g, axis, ignored, smoothing).to(x.dtype)
+        return _cast(_losses_vjp(x, labels, g, axis, ignored, smoothing), x.dtype)
     dx = torch.empty_like(x)
+    g = g.expand(labels.shape)
     for part, rows in _blocks(x, axis):
         dx[part] = _losses_vjp(x[part], labels[rows], g[rows], axis, ignored, smoothing)
     return dx
@@ -143,46 +267,110 @@ def losses_vjp(
 def _losses_vjp(
     x: Tensor, labels: Tensor, g: Tensor, axis: int, ignored: int | None, smoothing: float
 ) -> Tensor:
-    spread = smoothing / x.shape[axis]
     index, wrong, left_out = _index(labels, x.shape[axis], ignored)
-    z, m, first, rest = _parts(_last(x, axis))
-    s = 1 + rest + (m - m)
-    others = torch.where(index == first, rest, s - z.gather(-1, index).exp()) / s
-    scale = g.unsqueeze(-1).to(z.dtype)
+    scale = _cast(g.unsqueeze(-1) if g.ndim else g, working(x))
     if wrong is not None:
-        scale = scale.masked_fill(wrong, _NAN)
-    slope = z.exp_().mul_(scale / s).scatter_(-1, index, (smoothing - others) * scale)
-    if smoothing:
-        slope -= spread * scale
+        scale = torch.where(wrong, _NAN, scale)
+    slope = _slope(index, *_split(_last(x, axis), index), scale, smoothing)
     return _back(slope if left_out is None else slope.masked_fill_(left_out, 0.0), axis)
+
+
+def _slope(
+    index: Tensor, p: Tensor, own: Tensor, others: Tensor, scale: Tensor | float, smoothing: float
+) -> Tensor:
+    """scale (p - q); all that is given by `_split` is written."""
+    share = scale / own.add_(others)
+    right = others.mul_(share).neg_()
+    if smoothing:
+        right += smoothing * scale
+    slope = p.mul_(share).scatter_(-1, index, right)
+    return slope.sub_(smoothing / p.shape[-1] * scale) if smoothing else slope
+
+
+def losses_and_slopes(
+    x: Tensor, labels: Tensor, axis: int, ignored: int | None, scale: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Return what `losses` and `losses_vjp` do, without smoothing: at once, and in one block."""
+    index, wrong, left_out = _index(labels, x.shape[axis], ignored)
+    rows = _last(x, axis)
+    parts = _split(rows, index)
+    loss = _settled(_from_split(rows, index, *parts), wrong, left_out)
+    slope = _slope(index, *parts, scale, 0.0)
+    if wrong is not None:
+        slope.masked_fill_(wrong, _NAN)
+    if left_out is not None:
+        slope.masked_fill_(left_out, 0.0)
+    return loss, _cast(_back(slope, axis), x.dtype)
 
 
 def total(a: Tensor) -> Tensor:
     """Return the sum of all elements."""
-    return _sum(a.reshape(-1)).squeeze(0)
+    return a.sum() if a.numel() <= _PIECE else _sum(a.reshape(-1)).squeeze(0)
+
+
+def mean(a: Tensor) -> Tensor:
+    """Return their mean."""
+    return a.mean() if a.numel() <= _PIECE else total(a) / a.numel()
 
 
 def _last(x: Tensor, axis: int) -> Tensor:
     """Return rows along the last axis; side by side on the CPU."""
-    x = x.movedim(axis, -1)
+    if axis != x.ndim - 1:
+        x = x.movedim(axis, -1)
     return x.contiguous() if x.is_cpu else x
 
 
 def _back(y: Tensor, axis: int) -> Tensor:
-    return y.movedim(-1, axis)
+    return y if axis == y.ndim - 1 else y.movedim(-1, axis)
 
 
-def _parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """z, m, the index of one element that equals it, and rest."""
-    x = x.to(working(x))
-    m, first = x.max(-1, keepdim=True)
-    z = x - m
-    return z, m, first, _sum(z.exp().scatter_(-1, first, 0.0))
+def _cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    return x if x.dtype is dtype else x.to(dtype)
 
 
-def _level(m: Tensor, rest: Tensor) -> Tensor:
-    """L; NaN where m is infinite or NaN."""
-    return torch.log1p(rest) + (m - m)
+def _both(y: Tensor, v: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Return rows of a result and of a direction, in the dtype of computation."""
+    dtype = working(y)
+    return _cast(_last(y, axis), dtype), _cast(_last(v, axis), dtype)
+
+
+def can_look(x: Tensor) -> bool:
+    return bool(x.is_cpu) and not is_watched()
+
+
+def _are_finite(a: Tensor) -> bool:
+    """Return whether nothing is infinite or NaN; False where nobody may look, too."""
+    return can_look(a) and isfinite(a.sum().item())
+
+
+def _least_and_largest(a: Tensor) -> tuple[float, float]:
+    """Return both of all elements; NaN where nobody may look, or where there is a NaN."""
+    if not can_look(a):
+        return _NAN, _NAN
+    low, high = a.aminmax()
+    return low.item(), high.item()
+
+
+def _parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
+    """z, m, and rest, which is NaN where m is infinite or NaN; whether no m is known to be so.
+
+    A fraction of exp(z) is exp(z) itself, but 0 where z is 0 or rounds to it; the number of those
+    is what the sum loses, and but one of them are in rest.
+    """
+    x = _cast(x, working(x))
+    if x.shape[-1] < FEW:
+        m, first = x.max(-1, keepdim=True)
+        z = x - m
+        rest = z.exp().scatter_(-1, first, 0.0).sum(-1, keepdim=True)
+    else:
+        m = x.amax(-1, keepdim=True)
+        z = x - m
+        e = z.exp()
+        s = _sum(e)
+        rest = _sum(e.frac_())
+        rest.add_(s.sub_(rest).round_().sub_(1))
+    are_finite = _are_finite(m)
+    return z, m, rest if are_finite else rest.add_(m - m), are_finite
 
 
 def _sum(a: Tensor) -> Tensor:
@@ -196,13 +384,13 @@ def _sum(a: Tensor) -> Tensor:
 
 
 def _is_one_block(x: Tensor) -> bool:
-    return bool(x.ndim == 1 or x.numel() <= _BLOCK)
+    return bool(x.ndim == 1 or x.numel() <= BLOCK)
 
 
 def _blocks(x: Tensor, axis: int) -> Iterator[tuple[Slices, Slices]]:
-    """Cut x, and what has no `axis`, along another dimension into parts of about `_BLOCK`."""
+    """Cut x, and what has no `axis`, along another dimension into parts of about `BLOCK`."""
     along = 0 if axis else 1
-    step = max(1, _BLOCK * x.shape[along] // x.numel())
+    step = max(1, BLOCK * x.shape[along] // x.numel())
     for start in range(0, x.shape[along], step):
         one = slice(start, start + step)
         yield (slice(None),) * along + (one,), (one,)
@@ -215,7 +403,7 @@ def _index(
 
     On the CPU those that name none have been refused.
     """
-    index = labels.to(torch.int64).unsqueeze(-1)
+    index = _cast(labels, torch.int64).unsqueeze(-1)
     left_out = None if ignored is None else index == ignored
     if labels.is_cpu:
         return index if left_out is None else index.masked_fill(left_out, 0), None, left_out

@@ -8,21 +8,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softaxis._backends import _torch_rows as rows
 from softaxis._backends._torch_autograd import (
     CrossEntropy,
     Logsumexp,
     Normalizer,
     Rows,
     Terms,
+    is_plain,
     is_recorded,
     is_watched,
 )
-from softaxis._backends._torch_kernels import KERNELS
+from softaxis._backends._torch_kernels import KERNELS, cross_entropy_and_grad
 from softaxis._backends._torch_rows import FEW
-from softaxis._libraries._torch import LIBRARY
 
 _FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
 _SIGNED = frozenset((torch.int64, torch.int32, torch.int16, torch.int8))
+_KEPT = 1 << 13
+"""Elements up to which a gradient may be kept until it is asked for."""
+_WORKING = (torch.float32, torch.float64)
+"""Dtypes in which it can be: others are to be rounded when all factors are there."""
 _REDUCTIONS = ("none", "sum", "mean")
 
 
@@ -70,36 +75,58 @@ def logsumexp_of_rows(x: Tensor, axis: Any) -> Any:
 def cross_entropy_of_rows(
     logits: Tensor, labels: Any, axis: Any, ignore_index: Any, reduction: Any
 ) -> Any:
-    """Return losses, where every label on the CPU names a class."""
+    """Return losses on the CPU, where it shows if a label names no class."""
     if (
         type(labels) is not Tensor
         or labels.dtype not in _SIGNED
-        or not labels.is_cpu
+        or not (labels.is_cpu and logits.is_cpu)
         or labels.shape != logits.shape[:-1]
         or not (ignore_index is None or type(ignore_index) is int)
         or reduction not in _REDUCTIONS
         or _is_for_others(logits, axis)
     ):
         return NotImplemented
-    if not _name_classes(labels, logits.shape[-1]):
-        return NotImplemented
     terms = Terms(None, None, ignore_index, 0.0, 0.0, reduction)
-    if is_recorded(logits):
-        return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms)
-    return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
-
-
-def _name_classes(labels: Tensor, count: int) -> bool:
     try:
-        numbers = LIBRARY.in_memory(labels)
-    except RuntimeError:  # NumPy is not there
-        return False
-    return bool(numbers.min() >= 0 and numbers.max() < count)
+        if is_recorded(logits):
+            known = None
+            if logits.numel() <= _KEPT and logits.dtype in _WORKING:
+                known = cross_entropy_and_grad(logits.detach(), labels, logits.ndim - 1, terms)
+            return CrossEntropy.apply(logits, labels, Rows(KERNELS, logits.ndim - 1), terms, known)
+        return KERNELS.cross_entropy(logits, labels, logits.ndim - 1, terms)
+    except RuntimeError:  # as of `gather`, where a label names no class: that is said elsewhere
+        return NotImplemented
 
+
+def _product(kernel: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Any]:
+    """Return a shortcut of a product of a result with a direction."""
+
+    def of_rows(y: Tensor, v: Any, axis: Any) -> Any:
+        if (
+            _is_for_others(y, axis)
+            or type(v) is not Tensor
+            or v.dtype is not y.dtype
+            or v.device != y.device
+            or v.shape != y.shape
+            or not is_plain(y, v)
+        ):
+            return NotImplemented
+        return kernel(y, v, y.ndim - 1)
+
+    return of_rows
+
+
+softmax_vjp_of_rows = softmax_jvp_of_rows = _product(rows.softmax_vjp)
+log_softmax_vjp_of_rows = _product(rows.log_softmax_vjp)
+log_softmax_jvp_of_rows = _product(rows.log_softmax_jvp)
 
 SHORTCUTS: dict[str, Callable[..., Any]] = {
     "softmax": softmax_of_rows,
     "log_softmax": log_softmax_of_rows,
     "logsumexp": logsumexp_of_rows,
     "cross_entropy": cross_entropy_of_rows,
+    "softmax_vjp": softmax_vjp_of_rows,
+    "softmax_jvp": softmax_jvp_of_rows,
+    "log_softmax_vjp": log_softmax_vjp_of_rows,
+    "log_softmax_jvp": log_softmax_jvp_of_rows,
 }

@@ -1,7 +1,7 @@
 """jax_numba: the kernels of the `numba` backend, called by XLA inside its programs on the CPU.
 
-They take rows along the last axis, or all of an array. Everything else, and what is cut over
-several devices, is left to the backend `jax`.
+They take rows along the last axis or axes; what is masked XLA selects around them.
+Everything else, and what is cut over several devices, is left to the backend `jax`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from softaxis._backends._jax_shortcuts import SHORTCUTS, of_labels, of_rows
 from softaxis._backends._numba._layout import IGNORED
 from softaxis._backends.jax import compiled
 from softaxis._dtypes import as_integral, cast, default_integral
+from softaxis._generic._rows import masked
 from softaxis.backend import Backend, declined
 
 if jax.__version_info__ < (0, 10):
@@ -36,8 +37,9 @@ def _why_not(x: Array, axis: Axis) -> str:
     """Return why a call is not for kernels; nothing where it is."""
     if x.size == 0 or axis == () or x.dtype.name not in _FLOATS:
         return "takes arrays of float32 and float64 that are not empty"
-    if as_tuple(axis) not in ((x.ndim - 1,), tuple(range(x.ndim))):
-        return "takes rows along the last axis, or all of an array"
+    axes = as_tuple(axis)
+    if axes != tuple(range(x.ndim - len(axes), x.ndim)):
+        return "takes rows along the last axis or axes"
     if _is_of_a_mesh(x):
         return "takes arrays on one device"
     return ""
@@ -52,26 +54,31 @@ def _is_of_a_mesh(x: Array) -> bool:
 
 def _flat(x: Array, axis: Axis) -> Array:
     """Return an array whose rows lie along its last axis."""
-    return x if as_tuple(axis) == (x.ndim - 1,) else x.reshape(-1)
+    rows = x.shape[: -len(as_tuple(axis))]
+    return x.reshape(*rows, -1)
 
 
-def _softmax(x: Array, /, *, axis: Axis, xp: Any) -> Array:
+def _softmax(x: Array, /, *, axis: Axis, where: Array | None = None, xp: Any) -> Array:
     if _why_not(x, axis):
-        return _jax_functions.softmax(x, axis=axis, xp=xp)
-    return kernels.softmax(_flat(x, axis)).reshape(x.shape)
+        return _jax_functions.softmax(x, axis=axis, where=where, xp=xp)
+    p = kernels.softmax(_flat(masked(x, where, xp), axis)).reshape(x.shape)
+    return p if where is None else jnp.where(where, p, 0)
 
 
-def _log_softmax(x: Array, /, *, axis: Axis, xp: Any) -> Array:
+def _log_softmax(x: Array, /, *, axis: Axis, where: Array | None = None, xp: Any) -> Array:
     if _why_not(x, axis):
-        return _jax_functions.log_softmax(x, axis=axis, xp=xp)
-    return kernels.log_softmax(_flat(x, axis)).reshape(x.shape)
+        return _jax_functions.log_softmax(x, axis=axis, where=where, xp=xp)
+    y = kernels.log_softmax(_flat(masked(x, where, xp), axis)).reshape(x.shape)
+    return y if where is None else jnp.where(where, y, -jnp.inf)
 
 
-def _logsumexp(x: Array, /, *, axis: Axis, keepdims: bool = False, xp: Any) -> Array:
+def _logsumexp(
+    x: Array, /, *, axis: Axis, where: Array | None = None, keepdims: bool = False, xp: Any
+) -> Array:
     if _why_not(x, axis):
-        y: Array = _jax_functions.logsumexp(x, axis=axis, keepdims=keepdims, xp=xp)
+        y: Array = _jax_functions.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=xp)
         return y
-    y = kernels.logsumexp(_flat(x, axis))
+    y = kernels.logsumexp(_flat(masked(x, where, xp), axis))
     return jnp.expand_dims(y, as_tuple(axis)) if keepdims else y
 
 
@@ -148,6 +155,10 @@ def _divisor(counted: Array, reduction: str, like: Array) -> Array:
     return jnp.maximum(jnp.sum(counted, dtype=like.dtype), 1)
 
 
+def _masks(where: Array | None) -> dict[str, Array]:
+    return {} if where is None else {"where": where}
+
+
 _programs = {
     function.__name__[1:]: compiled(function)
     for function in (_softmax, _log_softmax, _logsumexp, _cross_entropy, _cross_entropy_and_grad)
@@ -172,24 +183,28 @@ def _selective(name: str, large: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @backend.implements(**_RECORD)
-def softmax(x: Array, /, *, axis: Axis) -> Any:
+def softmax(x: Array, /, *, axis: Axis, where: Array | None = None) -> Any:
     """exp(x - m) / s."""
     why = _why_not(x, axis)
-    return declined(why) if why else _programs["softmax"](x, axis=axis)
+    return declined(why) if why else _programs["softmax"](x, axis=axis, **_masks(where))
 
 
 @backend.implements(**_RECORD)
-def log_softmax(x: Array, /, *, axis: Axis) -> Any:
+def log_softmax(x: Array, /, *, axis: Axis, where: Array | None = None) -> Any:
     """x - m - L."""
     why = _why_not(x, axis)
-    return declined(why) if why else _programs["log_softmax"](x, axis=axis)
+    return declined(why) if why else _programs["log_softmax"](x, axis=axis, **_masks(where))
 
 
 @backend.implements(**_RECORD)
-def logsumexp(x: Array, /, *, axis: Axis, keepdims: bool = False) -> Any:
+def logsumexp(
+    x: Array, /, *, axis: Axis, where: Array | None = None, keepdims: bool = False
+) -> Any:
     """m + L."""
     why = _why_not(x, axis)
-    return declined(why) if why else _programs["logsumexp"](x, axis=axis, keepdims=keepdims)
+    if why:
+        return declined(why)
+    return _programs["logsumexp"](x, axis=axis, keepdims=keepdims, **_masks(where))
 
 
 @backend.implements(**_RECORD)

@@ -10,13 +10,15 @@ logit of probability 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
 from softaxis import _generic
-from softaxis._axes import Axis
+from softaxis._axes import Axis, as_tuple
+from softaxis._backends import _torch_func as func
 from softaxis._backends import _torch_rows as rows
 from softaxis._backends import _torch_shortcuts as shortcuts
 from softaxis._backends._torch_autograd import (
@@ -27,10 +29,12 @@ from softaxis._backends._torch_autograd import (
     Rows,
     Terms,
     is_in_transform,
+    is_plain,
     is_recorded,
     is_transformed,
 )
 from softaxis._backends._torch_kernels import KERNELS, divisor, ignored_among
+from softaxis._backends._torch_kernels import cross_entropy_and_grad as loss_and_grad
 from softaxis._libraries._torch import LIBRARY
 from softaxis.backend import Backend, declined
 
@@ -58,6 +62,8 @@ def softmax(
     """`torch.softmax`, divided by its sum once more where the row is long."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
+    if func.is_served():
+        return func.normalized("softmax", x, KERNELS, axis, where)
     recorded = is_recorded(x)
     if recorded and _is_for_kernels(x):
         return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
@@ -76,6 +82,8 @@ def log_softmax(
     """z - log(sum(exp(z)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
+    if func.is_served():
+        return func.normalized("log_softmax", x, KERNELS, axis, where)
     if not _is_for_kernels(x):
         return _generic.log_softmax(x, axis=axis, where=where, xp=LIBRARY.xp)
     if is_recorded(x):
@@ -98,6 +106,8 @@ def logsumexp(
     """m + log(sum(exp(x - m)))."""
     if not _is_one(axis, x, dtype):
         return NotImplemented
+    if func.is_served():
+        return func.logsumexp(x, KERNELS, axis, where, keepdims)
     if not _is_for_kernels(x):
         return _generic.logsumexp(x, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp)
     if is_recorded(x):
@@ -128,6 +138,8 @@ def cross_entropy(
     if labels.dtype.is_floating_point:
         return declined("takes integer labels")
     terms = Terms(where, class_weights, ignore_index, label_smoothing, z_loss, reduction)
+    if func.takes(logits, labels, terms) and func.is_served():
+        return func.cross_entropy(logits, labels, KERNELS, axis, terms)
     if _is_simple(terms) and _is_for_kernels(logits):
         if is_recorded(logits):
             return CrossEntropy.apply(logits, labels, Rows(KERNELS, axis), terms)
@@ -161,9 +173,106 @@ def cross_entropy_and_grad(
         return _generic.cross_entropy_and_grad(
             logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp
         )
-    loss = KERNELS.cross_entropy(logits, labels, axis, terms)
-    one = torch.ones((), dtype=rows.working(logits), device=logits.device)
-    return loss, KERNELS.cross_entropy_vjp(logits, labels, one, axis, terms)
+    return loss_and_grad(logits, labels, axis, terms)
+
+
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.softmax_vjp_of_rows
+)
+def softmax_vjp(p: Tensor, g: Tensor, /, *, axis: Axis) -> Any:
+    """p (h - sum(p h)), h = g - g_top."""
+    return _product("softmax_vjp", rows.softmax_vjp, p, g, axis)
+
+
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.softmax_jvp_of_rows
+)
+def softmax_jvp(p: Tensor, t: Tensor, /, *, axis: Axis) -> Any:
+    """The same: the Jacobian is symmetric."""
+    return _product("softmax_jvp", rows.softmax_vjp, p, t, axis)
+
+
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.log_softmax_vjp_of_rows
+)
+def log_softmax_vjp(logp: Tensor, g: Tensor, /, *, axis: Axis) -> Any:
+    """g - p sum(g)."""
+    return _product("log_softmax_vjp", rows.log_softmax_vjp, logp, g, axis)
+
+
+@backend.implements(
+    dtypes=_FLOATS, differentiable=True, traceable=True, shortcut=shortcuts.log_softmax_jvp_of_rows
+)
+def log_softmax_jvp(logp: Tensor, t: Tensor, /, *, axis: Axis) -> Any:
+    """h - sum(p h), h = t - t_top."""
+    return _product("log_softmax_jvp", rows.log_softmax_jvp, logp, t, axis)
+
+
+def _product(
+    name: str,
+    kernel: Callable[[Tensor, Tensor, int], Tensor],
+    y: Tensor,
+    v: Tensor,
+    axis: Axis,
+) -> Any:
+    if not _is_one(axis, y):
+        return NotImplemented
+    if not is_plain(y, v):
+        return getattr(_generic, name)(y, v, axis=axis, xp=LIBRARY.xp)
+    return kernel(y, v, axis)
+
+
+@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+def logsumexp_vjp(
+    x: Tensor,
+    lse: Tensor,
+    g: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    keepdims: bool = False,
+) -> Any:
+    """g exp(x - lse)."""
+    if axis == () or 0 in x.shape:
+        return declined("takes one or more axes of a tensor that is not empty")
+    if not is_plain(x, lse, g):
+        return _generic.logsumexp_vjp(
+            x, lse, g, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp
+        )
+    if not keepdims:
+        lse, g = _expanded(lse, axis), _expanded(g, axis)
+    return rows.shared(x, lse, g, where).to(x.dtype)
+
+
+@backend.implements(dtypes=_FLOATS, differentiable=True, traceable=True)
+def logsumexp_jvp(
+    x: Tensor,
+    lse: Tensor,
+    t: Tensor,
+    /,
+    *,
+    axis: Axis,
+    where: Tensor | None = None,
+    keepdims: bool = False,
+) -> Any:
+    """sum(exp(x - lse) t)."""
+    if not _is_one(axis, x):
+        return NotImplemented
+    if not is_plain(x, lse, t):
+        return _generic.logsumexp_jvp(
+            x, lse, t, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp
+        )
+    if not keepdims:
+        lse = _expanded(lse, axis)
+    y = rows.summed(rows.shared(x, lse, t, where), axis).to(x.dtype)
+    return y if keepdims else y.squeeze(axis)
+
+
+def _expanded(y: Tensor, axis: Axis) -> Tensor:
+    for i in as_tuple(axis):
+        y = y.unsqueeze(i)
+    return y
 
 
 def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:

@@ -1,7 +1,7 @@
 """torch_numba: the kernels of the `numba` backend on the memory of PyTorch's CPU tensors.
 
-Nothing is copied. What torch.func transforms runs on the array-API implementation, whose steps it
-can see; what PyTorch compiles calls the kernels as operators.
+Nothing is copied. What torch.func transforms calls the kernels, but in forward mode the array-API
+implementation, whose steps it can see; what PyTorch compiles calls the kernels as operators.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from softaxis import _generic
 from softaxis._axes import Axis
+from softaxis._backends import _torch_func as func
 from softaxis._backends import _torch_numba as kernels
 from softaxis._backends import _torch_ops as ops
 from softaxis._backends._torch_autograd import (
@@ -23,6 +24,7 @@ from softaxis._backends._torch_autograd import (
     Rows,
     Terms,
     is_compiling,
+    is_plain,
     is_recorded,
     is_transformed,
     is_watched,
@@ -71,6 +73,8 @@ def softmax(
     if is_compiling():
         why = ops.why_not(x, axis, dtype, where)
         return declined(why) if why else ops.softmax(x, axis, where)
+    if func.is_for_steps(x, axis, dtype):
+        return func.normalized("softmax", x, KERNELS, axis, where)
     if is_transformed():
         return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
     why = _why_not(x, axis, dtype, where)
@@ -89,6 +93,8 @@ def log_softmax(
     if is_compiling():
         why = ops.why_not(x, axis, dtype, where)
         return declined(why) if why else ops.log_softmax(x, axis, where)
+    if func.is_for_steps(x, axis, dtype):
+        return func.normalized("log_softmax", x, KERNELS, axis, where)
     if is_transformed():
         return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
     why = _why_not(x, axis, dtype, where)
@@ -116,6 +122,8 @@ def logsumexp(
             return declined(why)
         y = ops.logsumexp(x, axis, where)
         return y if keepdims else y.squeeze(axis)
+    if func.is_for_steps(x, axis, dtype):
+        return func.logsumexp(x, KERNELS, axis, where, keepdims)
     if is_transformed():
         return _generic.logsumexp(
             x, axis=axis, where=where, keepdims=keepdims, dtype=dtype, xp=LIBRARY.xp
@@ -148,6 +156,8 @@ def cross_entropy(
     if is_compiling():
         why = ops.why_no_loss(logits, labels, axis, terms)
         return declined(why) if why else ops.cross_entropy(logits, labels, axis, terms)
+    if func.is_for_steps(logits, axis) and func.takes(logits, labels, terms):
+        return func.cross_entropy(logits, labels, KERNELS, axis, terms)
     if is_transformed():
         return _generic.cross_entropy(logits, labels, axis=axis, **terms._asdict(), xp=LIBRARY.xp)
     why = kernels.unusual(labels, terms) or _why_not(logits, axis, None, where)
@@ -182,3 +192,32 @@ def cross_entropy_and_grad(
     if why:
         return declined(why)
     return kernels.cross_entropy_and_grad(logits, labels, axis, terms)
+
+
+@backend.implements(**_record("softmax_vjp"))
+def softmax_vjp(p: Tensor, g: Tensor, /, *, axis: Axis) -> Any:
+    """p (h - sum(p h)), h = g - g_top."""
+    if not is_plain(p, g):
+        return _generic.softmax_vjp(p, g, axis=axis, xp=LIBRARY.xp)
+    return _product("softmax_vjp", p, g, axis)
+
+
+@backend.implements(**_record("softmax_jvp"))
+def softmax_jvp(p: Tensor, t: Tensor, /, *, axis: Axis) -> Any:
+    """The same: the Jacobian is symmetric."""
+    if not is_plain(p, t):
+        return _generic.softmax_jvp(p, t, axis=axis, xp=LIBRARY.xp)
+    return _product("softmax_vjp", p, t, axis)
+
+
+@backend.implements(**_record("log_softmax_vjp"))
+def log_softmax_vjp(logp: Tensor, g: Tensor, /, *, axis: Axis) -> Any:
+    """g - p sum(g)."""
+    if not is_plain(logp, g):
+        return _generic.log_softmax_vjp(logp, g, axis=axis, xp=LIBRARY.xp)
+    return _product("log_softmax_vjp", logp, g, axis)
+
+
+def _product(name: str, y: Tensor, v: Tensor, axis: Axis) -> Any:
+    why = _why_not(y, axis, v.dtype, v)
+    return declined(why) if why else kernels.product(name, y, v, axis)

@@ -84,11 +84,23 @@ def _compile(backend: Any, name: str, dtype: str) -> str:
     try:
         for call in _calls(getattr(backend, name), name, dtype):
             call()
+        _compile_the_rest(name, dtype)
         if find_spec("jax") is not None and dtype != "float16":
             _compile_for_xla(name, dtype)
     except softaxis.backend.Declined as error:
         return f"not here: {str(error).rpartition(': ')[2]}"
     return ""
+
+
+def _compile_the_rest(name: str, dtype: str) -> None:
+    """Compile what lets threads share a task, and the way back that tensors take from a loss."""
+    from softaxis._backends._numba._layout import SHARING
+    from softaxis._backends._numba._machine import code
+
+    for one in SHARING:
+        code(one, "any")
+    if name == "cross_entropy":
+        code("cross_entropy_vjp", dtype)
 
 
 def _compile_for_xla(name: str, dtype: str) -> None:

@@ -129,11 +129,12 @@ def stack(
     place = _Place(shape, axis)
     given = [row.given for row in rows]
     real = dtype if dtype in FLOATS else result
+    kept = keepdims and function.startswith("logsumexp_")  # which take results
 
     def along(key: str, of: str = real) -> Operand:
         return Operand(place.rows([g[key] for g in given]), of)
 
-    def beside(values: Sequence[Any], of: str = real, keepdims: bool = False) -> Operand:
+    def beside(values: Sequence[Any], of: str = real, keepdims: bool = kept) -> Operand:
         return Operand(place.scalars(values, keepdims), of)
 
     arrays = _arrays(function, given, dtype, along, beside)

@@ -69,7 +69,14 @@ def _folders() -> Iterator[Path]:
         yield place / f"softaxis-{fingerprint()}"
 
 
-_NOT_COMPILED = ("_cache.py", "_engine.py", "_geometry.py", "_launch.py", "_machine.py")
+_NOT_COMPILED = (
+    "_cache.py",
+    "_engine.py",
+    "_geometry.py",
+    "_launch.py",
+    "_machine.py",
+    "_team.py",
+)
 
 
 @cache

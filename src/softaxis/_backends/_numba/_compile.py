@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -18,18 +18,20 @@ _WORD = ir.IntType(64)
 
 
 @global_compiler_lock  # type: ignore[untyped-decorator]
-def compiled(name: str, dtype: str, variant: str, symbols: tuple[str, str]) -> bytes:
+def compiled(name: str, dtype: str, variant: str, symbols: tuple[str, str, str]) -> bytes:
     """Return the object code of an entry.
 
     It holds a function of Python's binary interface, of the sort METH_FASTCALL, twice: the first
-    of `symbols` keeps the GIL, the second one releases it.
+    of `symbols` keeps the GIL, the second one releases it. The third one is a function of C, of
+    integers.
     """
     function, arguments = entry(name, dtype, variant)
     result = lowered(function, len(arguments))
     library = result.library
     module = library.create_ir_module("python")
-    for symbol, releases in zip(symbols, (False, True), strict=True):
+    for symbol, releases in zip(symbols[:2], (False, True), strict=True):
         _add_wrapper(module, result, symbol, arguments, releases)
+    _add_plain(module, result, symbols[2])
     library.add_ir_module(module)
     library.get_pointer_to_function(symbols[0])  # which makes the object code
     code: bytes = library._get_compiled_object()
@@ -55,7 +57,6 @@ def _add_wrapper(
 
     No kernel raises anything, so it does not ask for the status.
     """
-    described, target = result.fndesc, result.target_context
     signature = ir.FunctionType(_OBJECT, [_OBJECT, _OBJECT.as_pointer(), _WORD])
     builder = ir.IRBuilder(ir.Function(module, signature, symbol).append_basic_block())
     words = [
@@ -64,6 +65,24 @@ def _add_wrapper(
     ]
     if releases:
         state = builder.call(_python(module, "PyEval_SaveThread", _OBJECT), [])
+    value = _called(builder, module, result, words)
+    if releases:
+        restore = _python(module, "PyEval_RestoreThread", ir.VoidType(), _OBJECT)
+        builder.call(restore, [state])
+    builder.ret(builder.call(_python(module, "PyLong_FromLongLong", _OBJECT, _WORD), [value]))
+
+
+def _add_plain(module: ir.Module, result: Any, symbol: str) -> None:
+    """Write the function of C."""
+    signature = ir.FunctionType(_WORD, [_WORD] * len(result.fndesc.argtypes))
+    function = ir.Function(module, signature, symbol)
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.ret(_called(builder, module, result, function.args))
+
+
+def _called(builder: ir.IRBuilder, module: ir.Module, result: Any, words: Sequence[Any]) -> Any:
+    """Call what numba compiled."""
+    described, target = result.fndesc, result.target_context
     _, value = target.call_conv.call_function(
         builder,
         target.declare_function(module, described),
@@ -71,10 +90,7 @@ def _add_wrapper(
         described.argtypes,
         words,
     )
-    if releases:
-        restore = _python(module, "PyEval_RestoreThread", ir.VoidType(), _OBJECT)
-        builder.call(restore, [state])
-    builder.ret(builder.call(_python(module, "PyLong_FromLongLong", _OBJECT, _WORD), [value]))
+    return value
 
 
 def _word(builder: ir.IRBuilder, module: ir.Module, kind: str, i: int, objects: Any) -> Any:

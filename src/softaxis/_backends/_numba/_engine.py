@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from math import inf, isfinite
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from softaxis._axes import Axis, as_tuple, reduced_shape
 from softaxis._backends._numba._launch import HAS_FLOAT16, WORKING, launch
-from softaxis._backends._numba._layout import NO_LABEL
+from softaxis._backends._numba._layout import NO_LABEL, NOTED
 from softaxis._backends._numba._machine import address
 from softaxis._dtypes import as_integral
 from softaxis._libraries._numpy import LIBRARY
@@ -34,7 +34,7 @@ def _unfit(x: NDArray, axis: Axis, dtype: Any) -> Any:
 
 _SUM = Struct("=d")
 """What the sum is divided by; 0 for nothing, less where it differs by row."""
-_TERMS = Struct("=qddqd")
+_TERMS = Struct("=qddqdq")
 """The fields of `_losses.Terms`, without `like`."""
 _FILL = {"softmax": 0.0, "log_softmax": -inf}
 """What is written where the mask leaves something out."""
@@ -162,7 +162,18 @@ def vjp(name: str, p: NDArray, g: NDArray, axis: Axis) -> Any:
     return dx
 
 
-def cross_entropy(
+class Losses(NamedTuple):
+    """What a kernel is told of losses: its jobs' `extra`, mask and labels, and the divisor."""
+
+    extra: bytes
+    mask: NDArray | None
+    classes: NDArray
+    divisor: float
+    weights: NDArray | None
+    """Whose address is in `extra`."""
+
+
+def _losses(
     logits: NDArray,
     labels: NDArray,
     axis: Axis,
@@ -172,49 +183,73 @@ def cross_entropy(
     label_smoothing: float,
     z_loss: float,
     reduction: str,
-    gradient: bool,
+    *,
     scale: float = 1.0,
+    noted: bool = False,
 ) -> Any:
-    """The loss, and where asked for its gradient, times `scale`."""
     if _unfit(logits, axis, None) is not None:
         return NotImplemented
     if labels.dtype.kind not in "iu" or not isfinite(z_loss):
         return declined("takes integer labels")
     if label_smoothing and not (where is None and class_weights is None):
         return declined("takes `label_smoothing` without `where` and `class_weights`")
-    kind = logits.dtype.char
     classes = labels.astype(np.int64, copy=False)
     ignored = _ignored(labels, ignore_index)
     weights = None
     if class_weights is not None:
-        weights = np.ascontiguousarray(class_weights, WORKING[kind])
-    loss = np.empty(labels.shape)
+        weights = np.ascontiguousarray(class_weights, WORKING[logits.dtype.char])
     divisor = _divisor(classes, ignored, weights) if reduction == "mean" else 1.0
+    place = 0 if weights is None else address(weights)
+    extra = _TERMS.pack(place, label_smoothing, z_loss, ignored, scale / divisor, noted)
+    mask = None if where is None else np.broadcast_to(where, logits.shape)
+    return Losses(extra, mask, classes, divisor, weights)
+
+
+def cross_entropy(
+    logits: NDArray, labels: NDArray, axis: Axis, *terms: Any, gradient: bool, scale: float = 1.0
+) -> Any:
+    """The loss, and where asked for its gradient, times `scale`; `terms` as for `_losses`."""
+    told = _losses(logits, labels, axis, *terms, scale=scale)
+    if told is NotImplemented:
+        return told
+    loss = np.empty(labels.shape)
     slope = np.empty_like(logits, subok=False) if gradient else None
     name = "cross_entropy_and_grad" if gradient else "cross_entropy"
-    launch(
-        name,
-        logits,
-        as_tuple(axis),
-        extra=_TERMS.pack(
-            0 if weights is None else address(weights),
-            label_smoothing,
-            z_loss,
-            ignored,
-            scale / divisor,
-        ),
-        c=slope,
-        mask=None if where is None else np.broadcast_to(where, logits.shape),
-        p=classes,
-        q=loss,
-    )
+    _launch(name, logits, axis, told, c=slope, q=loss)
+    y = _reduced(loss, told, logits.dtype, terms[-1])
+    return (y, slope) if gradient else y
+
+
+def cross_entropy_noted(logits: NDArray, labels: NDArray, axis: Axis, *terms: Any) -> Any:
+    """The loss, and what `cross_entropy_vjp` has to know of each row."""
+    told = _losses(logits, labels, axis, *terms, noted=True)
+    if told is NotImplemented:
+        return told, None
+    notes = np.empty((*labels.shape, NOTED))
+    _launch("cross_entropy", logits, axis, told, q=notes[..., 0])
+    return _reduced(notes[..., 0], told, logits.dtype, terms[-1]), notes
+
+
+def cross_entropy_vjp(
+    logits: NDArray, labels: NDArray, notes: NDArray, axis: Axis, *terms: Any, scale: float
+) -> NDArray:
+    """The gradient, times `scale`."""
+    told = _losses(logits, labels, axis, *terms, scale=scale)
+    slope = np.empty_like(logits, subok=False)
+    _launch("cross_entropy_vjp", logits, axis, told, c=slope, q=notes[..., 0])
+    return slope
+
+
+def _launch(name: str, logits: NDArray, axis: Axis, told: Losses, **arrays: Any) -> None:
+    launch(name, logits, as_tuple(axis), extra=told.extra, mask=told.mask, p=told.classes, **arrays)
+
+
+def _reduced(loss: NDArray, told: Losses, dtype: Any, reduction: str) -> Any:
     with np.errstate(all="ignore"):
         if reduction == "none":
-            y = loss.astype(logits.dtype)
-            y = y[()] if y.ndim == 0 else y
-        else:
-            y = logits.dtype.type(np.add.reduce(loss, axis=None) / divisor)
-    return (y, slope) if gradient else y
+            y = loss.astype(dtype)
+            return y[()] if y.ndim == 0 else y
+        return dtype.type(np.add.reduce(loss, axis=None) / told.divisor)
 
 
 def _ignored(labels: NDArray, ignore_index: int | None) -> int:

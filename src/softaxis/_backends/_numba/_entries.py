@@ -36,7 +36,6 @@ from softaxis._backends._numba._layout import (
     STRIDES,
 )
 from softaxis._backends._numba._memory import (
-    advance,
     pointer,
     read,
     read_byte,
@@ -45,6 +44,7 @@ from softaxis._backends._numba._memory import (
     write,
 )
 from softaxis._backends._numba._rows import inlined
+from softaxis._backends._numba._tasks import FUNCTIONS
 from softaxis._backends._numba._walk import Lines, walk_long, walk_rows, walk_short
 
 LIKE: dict[str, Any] = {
@@ -59,6 +59,8 @@ HEAT: dict[str, Any] = {"": None, "temperature": np.int64(1), "sink": np.float64
 
 def entry(name: str, dtype: str, variant: str) -> tuple[Callable[..., int], str]:
     """Return a function to compile, and what each argument is: job, object or integer."""
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
     like = LIKE[dtype]
     if name in SMALL:
         function, arguments = SMALL[name]
@@ -93,6 +95,7 @@ def _extra(name: str, like: Any, heat: Any) -> Any:
             number_at(place + 16),
             read_index(place + 24),
             number_at(place + 32),
+            read_index(place + 40),
         )
 
     if name.startswith("logsumexp"):
@@ -145,7 +148,7 @@ def log_softmax(job, start, stop, team, scratch, notes):
 @inlined
 def logsumexp(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(reductions.short, None, job, start, stop, scratch)
+        walk_short(reductions.begin, reductions.end, job, start, stop, scratch)
     else:
         walk_long(
             reductions.reduce,
@@ -165,7 +168,7 @@ def logsumexp(job, start, stop, team, scratch, notes):
 @inlined
 def cross_entropy(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(losses.loss_begin, None, job, start, stop, scratch)
+        walk_short(losses.begin, losses.loss_end, job, start, stop, scratch)
     else:
         walk_long(
             losses.reduce,
@@ -185,11 +188,31 @@ def cross_entropy(job, start, stop, team, scratch, notes):
 @inlined
 def cross_entropy_and_grad(job, start, stop, team, scratch, notes):
     if job.chunks == 1:
-        walk_short(losses.loss_begin, losses.gradient_end, job, start, stop, scratch)
+        walk_short(losses.begin, losses.gradient_end, job, start, stop, scratch)
     else:
         walk_long(
             losses.reduce,
             losses.merge,
+            None,
+            None,
+            losses.gradient_finish,
+            job,
+            start,
+            stop,
+            team,
+            scratch,
+            notes,
+        )
+
+
+@inlined
+def cross_entropy_vjp(job, start, stop, team, scratch, notes):
+    if job.chunks == 1:
+        walk_short(losses.known_gradient, None, job, start, stop, scratch)
+    else:
+        walk_long(
+            losses.nothing_of,
+            losses.known_merge,
             None,
             None,
             losses.gradient_finish,
@@ -308,12 +331,13 @@ def _normalizer_small(begin: Any, end: Any) -> Callable[[Any], Callable[..., int
 
 def _logsumexp_small(like: Any) -> Callable[..., int]:
     def small(x, y):
-        rows, n = _rows_and_length(x, like)
-        first, q = pointer(_data(x), like), _data(y)
-        for r in range(rows):
-            a = advance(first, r * n)
-            reductions.short(a, a, a, a, n, 0, q + r * size_of(like), (like, 0.0), False)
-        return rows
+        count, n = _rows_and_length(x, like)
+        if count > 0:
+            a, none, size = _data(x), pointer(_data(x), like), n * size_of(like)
+            rows = Lines(a, a, a, ZERO, _data(y), size, size, size, ZERO, size_of(like))
+            begin, end, extra = reductions.begin, reductions.end, (like, 0.0)
+            walk_rows(begin, end, rows, count, n, none, none, like, extra, False)
+        return count
 
     return small
 
@@ -355,11 +379,11 @@ def _cross_entropy_small(like: Any) -> Callable[..., int]:
         labels, q = _data(y), _data(loss)
         counted = _counted(labels, rows, n, ignored)
         if counted >= 0:
-            first = pointer(_data(x), like)
-            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, 1.0)
-            for r in range(rows):
-                a = advance(first, r * n)
-                losses.loss_begin(a, a, a, a, n, labels + 8 * r, q + 8 * r, terms, False)
+            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, 1.0, 0)
+            a, none, size = _data(x), pointer(_data(x), like), n * size_of(like)
+            lines = Lines(a, a, a, labels, q, size, size, size, 8, 8)
+            begin, end = losses.begin, losses.loss_end
+            walk_rows(begin, end, lines, rows, n, none, none, like, terms, False)
             _reduce(q, pointer(_data(result), like), rows, reduction, counted)
         return counted
 
@@ -373,10 +397,10 @@ def _cross_entropy_and_grad_small(like: Any) -> Callable[..., int]:
         counted = _counted(labels, rows, n, ignored)
         if counted >= 0:
             scale = 1.0 / max(counted, 1) if reduction == MEAN else 1.0
-            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale)
+            terms = losses.Terms(like, 0, 0.0, 0.0, ignored, scale, 0)
             a, c, size = _data(x), _data(slope), n * size_of(like)
             lines = Lines(a, a, c, labels, q, size, size, size, 8, 8)
-            begin, end, none = losses.loss_begin, losses.gradient_end, pointer(c, like)
+            begin, end, none = losses.begin, losses.gradient_end, pointer(c, like)
             walk_rows(begin, end, lines, rows, n, none, none, like, terms, False)
             _reduce(q, pointer(_data(result), like), rows, reduction, counted)
         return counted
@@ -392,6 +416,7 @@ KERNELS: dict[str, Any] = {
         logsumexp,
         cross_entropy,
         cross_entropy_and_grad,
+        cross_entropy_vjp,
         softmax_vjp,
         log_softmax_vjp,
         softmax_columns,

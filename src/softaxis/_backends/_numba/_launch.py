@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+from itertools import accumulate
+from math import prod
+from operator import mul
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -11,9 +14,11 @@ import numpy.typing as npt
 from llvmlite.binding import get_host_cpu_features
 
 from softaxis._backends._numba._geometry import Strides, geometry
-from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS, TEAM
-from softaxis._backends._numba._machine import Function, address, code
-from softaxis._threads import allowed_threads, share
+from softaxis._backends._numba._layout import BESIDE_PLANES, CHUNK, COMMON, EXTRA_SIZE, SLOTS
+from softaxis._backends._numba._machine import Code, address, code
+from softaxis._backends._numba._team import share
+from softaxis._backends._numba_small import HELD
+from softaxis._threads import Team, allowed_threads, lent_team
 
 NDArray = npt.NDArray[Any]
 
@@ -140,54 +145,69 @@ def launch(
     past = plan.past and not fresh and places[2] % 16 == 0
     job = COMMON.pack(*places, *plan[1:8], fill, past, plan.keep and not past)
     job += extra.ljust(EXTRA_SIZE, b"\0") + plan.table
-    threads = max(1, min(allowed_threads(), a.size // _GRAIN))
     if columns and plan.in_columns:
-        kernel, size = code(f"{name}_columns", _NAMES[kind]).free, plan.in_columns
+        kernel, size = code(f"{name}_columns", _NAMES[kind]), plan.in_columns
     else:
         lines = plan.lines if plan.copied or past else 0
-        kernel, size = code(name, _NAMES[kind], variant).free, lines * plan.line * _SIZES[kind]
-    room = size, plan.notes
-    if threads == 1:
-        memory = _Memory(*room)
-        kernel(job, 0, plan.units, 0, memory.scratch, memory.notes)
-    elif plan.chunks > 1 and plan.units < _PARTS * threads:
-        _together(kernel, job, plan.units, threads, room)
+        kernel, size = code(name, _NAMES[kind], variant), lines * plan.line * _SIZES[kind]
+    _start(kernel, job, plan, a.size, size, allowed_threads(), lent_team())
+
+
+def _start(
+    kernel: Code, job: bytes, plan: Plan, n: int, size: int, allowed: int, team: Team | None
+) -> None:
+    """Let as many threads as pay compute a job on n numbers, with scratch buffers of `size`."""
+    threads = min(allowed, n // _GRAIN)
+    if threads <= 1:
+        function = kernel.held if n <= HELD else kernel.free
+        memory = _Memory(size, plan.notes) if size or plan.notes else _NO_MEMORY
+        function(job, 0, plan.units, 0, memory.scratch, memory.notes)
+        return
+    parts = 0  # chunks of a few long rows are taken instead
+    if plan.chunks == 1 or plan.units >= _PARTS * threads:
+        parts = min(threads * (_PARTS if n >= _PARTS * threads * _GRAIN else 1), plan.units)
+    share(kernel.plain, job, plan.units, parts, threads, (size, plan.notes), team)
+
+
+class Prepared(NamedTuple):
+    """A launch on C-contiguous arrays whose rows lie along the last axis, but for their places."""
+
+    kernel: Code
+    plan: Plan
+    job: bytes
+    """What follows the addresses in it."""
+    n: int
+    """How many numbers there are."""
+    few: bool
+    """Whether they are computed at once, with the GIL."""
+
+
+def prepared(name: str, dtype: str, shape: tuple[int, ...], has_b: bool) -> Prepared | None:
+    """Return what `start` takes, of arrays a, c and maybe b; None for a dtype that is copied."""
+    kind = np.dtype(dtype).char
+    steps = (np.dtype(dtype).itemsize, *shape[:0:-1])
+    strides = tuple(accumulate(steps, mul))[::-1]
+    full = (strides, strides if has_b else None, strides, None)
+    plan = _planned((kind, shape, (len(shape) - 1,), full, (None, None)))
+    if plan.copied:
+        return None
+    job = COMMON.pack(*[0] * 6, *plan[1:8], 0.0, False, plan.keep)[6 * 8 :]
+    job += bytes(EXTRA_SIZE) + plan.table
+    n = prod(shape)
+    return Prepared(code(name, dtype), plan, job, n, n <= HELD and not plan.notes)
+
+
+_pack_places = Struct("=6q").pack
+
+
+def start(found: Prepared, a: int, b: int, c: int, allowed: int, team: Team | None) -> None:
+    """Launch it with the addresses of a, b and c."""
+    kernel, plan, rest, n, few = found
+    job = _pack_places(a, b, c, 0, 0, 0) + rest
+    if few:
+        kernel.held(job, 0, plan.units, 0, 0, 0)
     else:
-        parts = threads * (_PARTS if a.size >= _PARTS * threads * _GRAIN else 1)
-        _apart(kernel, job, _cut(plan.units, parts), threads, room)
-
-
-def _together(
-    kernel: Function, job: bytes, units: int, threads: int, room: tuple[int, int]
-) -> None:
-    """Let threads share the chunks of a few long rows."""
-    counters = np.zeros(3 * TEAM, np.uint8)
-    notes = np.empty(units * room[1])
-    team, shared = address(counters), address(notes)
-
-    def part(_: int) -> None:
-        memory = _Memory(room[0], 0)
-        kernel(job, 0, units, team, memory.scratch, shared)
-
-    share(part, [(i,) for i in range(threads)], threads)
-
-
-def _apart(
-    kernel: Function,
-    job: bytes,
-    parts: list[tuple[int, int]],
-    threads: int,
-    room: tuple[int, int],
-) -> None:
-    """Let threads take some units at a time; each has memory of its own."""
-    spare = [_Memory(*room) for _ in range(min(threads, len(parts)))]
-
-    def part(start: int, stop: int) -> None:
-        memory = spare.pop()
-        kernel(job, start, stop, 0, memory.scratch, memory.notes)
-        spare.append(memory)
-
-    share(part, parts, threads)
+        _start(kernel, job, plan, n, 0, allowed, team)
 
 
 class _Memory:
@@ -206,6 +226,9 @@ class _Memory:
             self.notes = address(self.numbers)
 
 
+_NO_MEMORY = _Memory(0, 0)
+
+
 def _line(n: int, lanes: int) -> int:
     """Return an odd number of vectors, lest the lines of a tile share a few sets of the cache."""
     return (n // lanes + 2 | 1) * lanes
@@ -216,9 +239,3 @@ def _lanes(kind: str, n: int, arrays: int) -> int:
     lanes = _LANES[kind]
     one = lanes * min(n, CHUNK) * _SIZES[kind] * arrays
     return lanes * max(1, min(4, _TILE // one))
-
-
-def _cut(n: int, parts: int) -> list[tuple[int, int]]:
-    """Cut 0..n into so many parts of about the same size, none of them empty."""
-    parts = min(n, parts)
-    return [(i * n // parts, (i + 1) * n // parts) for i in range(parts)]

@@ -26,9 +26,33 @@ COMMON = Struct("=13qd2q")
 """The fields of `_jobs.Job` in their order, without `like`, `outer`, `row` and `extra`."""
 EXTRA = COMMON.size
 """Where what else the kernel wants to know begins, at most so many bytes of it."""
-EXTRA_SIZE = 40
+EXTRA_SIZE = 48
 TABLE = EXTRA + EXTRA_SIZE
 """Where the table of `outer` begins; that of `row` follows."""
+
+KERNEL, JOB, UNITS, PARTS, SHARED, SCRATCH, SCRATCH_STEP, NOTES, NOTES_STEP = range(9)
+"""The words of a task: the address of a kernel, that of its job, how many units there are and in
+how many parts threads take them, the counters of a team or 0, and where scratch buffers and notes
+are, of the first thread and how much further of the next one."""
+NEXT, CAME = 16, 24
+"""Further words, in cache lines of their own: which part is next, and how many threads came."""
+TASK = Struct("=9q184x")
+"""The fields of a task, and room for the others."""
+BOX = 16
+"""How many words there are for each helper, the first of which says what it is about."""
+LOCK, ACQUIRE, RELEASE, YIELD = 1, 2, 3, 4
+"""Further ones: the lock by which it sleeps, Python's functions of locks, and what lets other
+threads run."""
+ASLEEP, READY, FOUND, CALLED, TAKEN = range(5)
+"""It sleeps, or watches the box. Of a task the box holds the address, and so much more:
+whether it is for one that watches or for one that has been woken, or is being computed."""
+
+SHARING = "work", "lead", "watch", "serve"
+"""The functions by which threads share a task."""
+
+NOTED = 5
+"""Numbers in float64 that are known of a row when a loss is differentiated: itself, the maximum,
+how often it is there, the sum over the others, and the logit of the right class."""
 
 NONE, SUM, MEAN = range(3)
 """Reductions of losses."""
@@ -53,6 +77,8 @@ how often it is there, and the sum over the others."""
 NO_LABEL = -(2**63)
 """What is ignored where nothing is; only itself would be taken for it."""
 
+BYTES = bytes.__basicsize__ - 1
+"""Bytes that a bytes object begins with."""
 HEADER = object.__basicsize__
 """Bytes that an object of Python begins with."""
 DATA, DIMENSIONS, SIZES, STRIDES = (HEADER + 8 * i for i in range(4))

@@ -29,12 +29,13 @@ from softaxis._backends._numba._memory import (
     width,
     write,
 )
-from softaxis._backends._numba._normalizers import joined
+from softaxis._backends._numba._normalizers import fits, joined
 from softaxis._backends._numba._rows import (
     exps_times,
     gathered,
     get,
     inlined,
+    log_four,
     nothing,
     put,
     row_max,
@@ -58,6 +59,8 @@ class Terms(NamedTuple):
     """The label that does not count."""
     scale: Any
     """What the gradient is multiplied by."""
+    noted: Any
+    """Whether what the gradient has to know of a row is written behind its loss."""
 
 
 class Row(NamedTuple):
@@ -176,31 +179,69 @@ def _smoothed(a, c, n, m, s, mass, b, others, scale):
         i += width(a)
 
 
-@inlined
-def _short(a, n, p, q, terms):
+@separate
+def begin(a, b, s, c, n, p, q, terms, past):
     y = _label(p, terms, n)
-    m = row_max(a, n)
-    k, rest = sums(a, a, n, shift_of(m), None, False)
+    if fits(a, n):
+        m, k, rest = log_four(a, None, n)
+    else:
+        m = row_max(a, n)
+        k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(shift_of(m))
     z_sum = _sum_of_differences(a, n, m) if terms.smoothing != 0.0 else 0.0
     x = nan  # of a label that names no class
     if y >= 0:
         x = float(read(a, y))
-    row = Row(m, k, rest, x, z_sum)
+    return Row(m, k, rest, x, z_sum), y, q
+
+
+@inlined
+def _put_loss(row, terms, y, n, q):
+    """Write the loss of a row, and behind it what is known where that is to be noted."""
     loss = 0.0 if y == terms.ignored else _loss(row, terms, y, n)
-    write(pointer(q, 0.0), 0, loss)
-    return row, y
+    noted = pointer(q, 0.0)
+    write(noted, 0, loss)
+    if terms.noted != 0:
+        write(noted, 1, row.m)
+        write(noted, 2, row.k)
+        write(noted, 3, row.rest)
+        write(noted, 4, row.x)
 
 
 @separate
-def loss_begin(a, b, s, c, n, p, q, terms, past):
-    return _short(a, n, p, q, terms)
+def loss_end(a, b, s, c, n, p, terms, known, past):
+    row, y, q = known
+    _put_loss(row, terms, y, n, q)
 
 
 @separate
 def gradient_end(a, b, s, c, n, p, terms, known, past):
-    row, y = known
+    row, y, q = known
+    _put_loss(row, terms, y, n, q)
     _gradient(row, terms, y, a, c, n, ZERO, n, past)
+
+
+@inlined
+def _noted(q):
+    """Return what was noted of a row."""
+    noted = pointer(q, 0.0)
+    return Row(read(noted, 1), read(noted, 2), read(noted, 3), read(noted, 4), 0.0)
+
+
+@separate
+def known_gradient(a, b, s, c, n, p, q, terms, past):
+    _gradient(_noted(q), terms, _label(p, terms, n), a, c, n, ZERO, n, past)
+
+
+@separate
+def nothing_of(a, b, c, n, first, p, terms, row, chunk, keep):
+    """Note nothing of a chunk of which all is known."""
+
+
+@separate
+def known_merge(row, chunk, chunks, n, p, q, like, terms):
+    """Note what was noted of a row."""
+    _note(row, _noted(q), n)
 
 
 @separate
@@ -226,13 +267,17 @@ def merge(row, chunk, chunks, n, p, q, like, terms):
     for i in range(chunks):
         shift = shift_of(read(chunk, i * SLOTS))
         z_sum += read(chunk, i * SLOTS + 3) + read(chunk, i * SLOTS + 4) * (shift - m)
-    write(row, 0, m)
-    write(row, 1, k)
-    write(row, 2, rest)
-    write(row, 4, z_sum)
-    y = _label(p, terms, n)
-    loss = 0.0 if y == terms.ignored else _loss(_known(row), terms, y, n)
-    write(pointer(q, 0.0), 0, loss)
+    _note(row, Row(m, k, rest, read(row, 3), z_sum), n)
+    _put_loss(_known(row), terms, _label(p, terms, n), n, q)
+
+
+@inlined
+def _note(row, known, n):
+    write(row, 0, known.m)
+    write(row, 1, known.k)
+    write(row, 2, known.rest)
+    write(row, 3, known.x)
+    write(row, 4, known.z_sum)
     write(row, 5, float(n))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softaxis._backends._numba._cache import keep, kept
-from softaxis._backends._numba._layout import DATA, DIMENSIONS, SIZES, STRIDES
+from softaxis._backends._numba._layout import BYTES, DATA, DIMENSIONS, SIZES, STRIDES
 
 Function = Callable[..., int]
 
@@ -29,6 +29,8 @@ class Code(NamedTuple):
 
     held: Function
     free: Function
+    plain: int
+    """The address of the same as a function of C, which takes integers and returns one."""
 
 
 _loading = RLock()
@@ -75,8 +77,9 @@ def _load(name: str, dtype: str, variant: str) -> Code:
         return compiled(name, dtype, variant, symbols)
 
     label = _label(name, dtype, variant)
-    symbols = f"softaxis.{label}.held", f"softaxis.{label}.free"
-    return Code(*(_function(label, a) for a in _addresses(label, symbols, made)))
+    symbols = tuple(f"softaxis.{label}.{one}" for one in ("held", "free", "plain"))
+    held, free, plain = _addresses(label, symbols, made)
+    return Code(_function(label, held), _function(label, free), plain)
 
 
 _handlers: dict[tuple[str, str], int] = {}
@@ -181,6 +184,19 @@ def _ask_address(a: npt.NDArray[Any]) -> int:
 
 
 _pointer = ctypes.c_void_p.from_address
+
+
+def address_of_bytes(text: bytes) -> int:
+    """Return where the contents of a bytes object lie."""
+    return id(text) + BYTES if _KNOWS_BYTES else int(np.frombuffer(text, np.uint8).ctypes.data)
+
+
+def _knows_bytes() -> bool:
+    text = b"lie in one piece"
+    return ctypes.string_at(id(text) + BYTES, len(text)) == text
+
+
+_KNOWS_BYTES = _knows_bytes()
 
 
 def _knows_arrays() -> bool:

@@ -473,3 +473,27 @@ def peek(typingctx, address):
         return builder.load_atomic(place, "acquire", 8)
 
     return types.int64(address), codegen
+
+
+@intrinsic
+def publish(typingctx, address, value):
+    """Write the integer at an address that threads share, after whatever was written before."""
+
+    def codegen(context, builder, sig, args):
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        builder.store_atomic(args[1], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), codegen
+
+
+@intrinsic
+def swap(typingctx, address, old, new):
+    """Write `new` at an address that threads share if `old` is there; return whether it was."""
+
+    def codegen(context, builder, sig, args):
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        found = builder.cmpxchg(place, args[1], args[2], "acq_rel", "acquire")
+        return builder.extract_value(found, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64), codegen

@@ -50,15 +50,27 @@ def written(p, q, extra, m, k, rest, spoilt):
     write(pointer(q, extra[0]), 0, y)
 
 
-@separate
-def short(a, b, s, c, n, p, q, extra, past):
+@inlined
+def found(a, n):
+    """Return the maximum of a row, the sums, and whether NaN stands beside an infinite maximum."""
     if fits(a, n):
         m, k, rest = log_four(a, None, n)
     else:
         m = row_max(a, n)
         k, rest = sums(a, a, n, shift_of(m), None, False)
     m = float(m)
-    written(p, q, extra, m, k, rest, m == inf and has_nan(a, n))
+    return m, k, rest, m == inf and has_nan(a, n)
+
+
+@separate
+def begin(a, b, s, c, n, p, q, extra, past):
+    return *found(a, n), q
+
+
+@separate
+def end(a, b, s, c, n, p, extra, known, past):
+    m, k, rest, spoilt, q = known
+    written(p, q, extra, m, k, rest, spoilt)
 
 
 @separate

@@ -22,18 +22,15 @@ from softaxis._backends._numba._memory import (
     width,
     write,
 )
-from softaxis._backends._numba._normalizers import fits, joined
+from softaxis._backends._numba._normalizers import joined
 from softaxis._backends._numba._rows import (
     exps_times,
     exps_times_twice,
     get,
     inlined,
-    log_four,
     put,
-    row_max,
     separate,
     shift_of,
-    sums,
 )
 from softaxis._backends._numba._vectors import equal, select
 
@@ -111,21 +108,9 @@ def _note(q, like, x, m, k, rest, spoilt):
     write(numbers, _REST, rest)
 
 
-@inlined
-def _found(a, n):
-    """Return the maximum of a row, the sums, and whether NaN stands beside an infinite maximum."""
-    if fits(a, n):
-        m, k, rest = log_four(a, None, n)
-    else:
-        m = row_max(a, n)
-        k, rest = sums(a, a, n, shift_of(m), None, False)
-    m = float(m)
-    return m, k, rest, m == inf and reductions.has_nan(a, n)
-
-
 @separate
 def sums_short(a, b, s, c, n, p, q, like, past):
-    m, k, rest, spoilt = _found(a, n)
+    m, k, rest, spoilt = reductions.found(a, n)
     _note(q, like, 0.0, m, k, rest, spoilt)
 
 
@@ -145,7 +130,7 @@ def _logit(a, y):
 
 @separate
 def loss_short(a, b, s, c, n, p, q, like, past):
-    m, k, rest, spoilt = _found(a, n)
+    m, k, rest, spoilt = reductions.found(a, n)
     y = read_half_index(p)
     _note(q, like, _logit(a, y) if y < n else nan, m, k, rest, spoilt)
 
@@ -164,11 +149,6 @@ def loss_merge(row, chunk, chunks, n, p, q, like, extra):
     y = read_half_index(p)
     x = read(row, 0) if 0 <= y < n else (0.0 if y == IGNORED else nan)
     _note(q, extra, x, m, k, rest, reductions.is_spoilt(chunk, chunks))
-
-
-@separate
-def nothing_of(a, b, c, n, first, p, extra, row, chunk, keep):
-    """Note nothing of a chunk of which all is known."""
 
 
 @separate

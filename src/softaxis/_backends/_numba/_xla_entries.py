@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba.core.compiler_lock import global_compiler_lock
 
 from softaxis._backends._numba import _gradients as gradients
+from softaxis._backends._numba import _losses as losses
 from softaxis._backends._numba import _normalizers as normalizers
 from softaxis._backends._numba import _reductions as reductions
 from softaxis._backends._numba import _slopes as slopes
@@ -65,7 +66,7 @@ KERNELS = {
     "logsumexp_slope": _Kernel(
         slopes.logsumexp_short,
         None,
-        slopes.nothing_of,
+        losses.nothing_of,
         slopes.nothing_merge,
         slopes.logsumexp_finish,
     ),
@@ -73,7 +74,7 @@ KERNELS = {
     "cross_entropy_slope": _Kernel(
         slopes.cross_entropy_short,
         None,
-        slopes.nothing_of,
+        losses.nothing_of,
         slopes.known_merge,
         slopes.cross_entropy_finish,
     ),

@@ -10,7 +10,7 @@ from torch import Tensor
 from softaxis._axes import Axis
 from softaxis._backends import _torch_rows
 from softaxis._backends._torch_autograd import Kernels, Terms
-from softaxis._backends._torch_kernels import divisor, ignored_among
+from softaxis._backends._torch_kernels import divisor, ignored_among, takes
 from softaxis._backends._triton import _losses, _normalize, _vjp
 from softaxis._backends._triton._launch import (
     arranged,
@@ -146,4 +146,5 @@ KERNELS = Kernels(
     logsumexp_vjp,
     cross_entropy,
     cross_entropy_vjp,
+    takes,
 )

@@ -53,7 +53,7 @@ def various(subject: Subject, function: str, dtype: str) -> Iterator[Trial]:
 
 
 def with_keyword(subject: Subject, function: str, keyword: str) -> Iterator[Trial]:
-    """Yield calls that differ from the default in one keyword."""
+    """Yield calls that differ from the default in one keyword, and what belongs to it."""
     for dtype in subject.floats(function):
         for group in KEYWORD_GROUPS.get(keyword, ()):
             for row in rows_of(function, dtype, group):
@@ -66,12 +66,13 @@ def with_keyword(subject: Subject, function: str, keyword: str) -> Iterator[Tria
             continue
         values: dict[str, list[Any]] = {
             "axis": [0],
-            "keepdims": [True],
             "return_sign": [True],
             "ignore_index": [0],
             "reduction": ["sum", "mean"],
             "dtype": [DType(name) for name in FLOATS if subject.arrays.has_dtype(name)],
         }
+        if keyword == "keepdims":
+            yield alone(subject, function, plain.rows[0], dtype, keepdims=True)
         if keyword == "out" and not subject.arrays.immutable:
             shape = plain.expected[0].high.shape
             yield plain.with_keywords(out=Operand(np.zeros(shape), plain.dtype))
