@@ -99,6 +99,13 @@ def is_plain(*tensors: Tensor) -> bool:
     )
 
 
+def expanded(y: Tensor, axis: Axis) -> Tensor:
+    """Return a tensor that was reduced with the dimensions that it lost."""
+    for i in as_tuple(axis):
+        y = y.unsqueeze(i)
+    return y
+
+
 class Rows(NamedTuple):
     """What a step of autograd has to know beside a tensor: along what, where, and by which kernels.
 
@@ -156,8 +163,7 @@ class Logsumexp(torch.autograd.Function):  # type: ignore[misc] # PyTorch's own 
         """g softmax(x); 0 for a row of -inf."""
         (x, y, where), rows = ctx.saved_tensors, ctx.rows
         if not rows.keepdims:
-            for axis in as_tuple(rows.axis):
-                y, g = y.unsqueeze(axis), g.unsqueeze(axis)
+            y, g = expanded(y, rows.axis), expanded(g, rows.axis)
         if _is_final(x, g):
             dx = rows.kernels.logsumexp_vjp(x, y, g, rows.axis, where)
         else:

@@ -19,8 +19,15 @@ from torch._C._functorch import TransformType, get_interpreter_stack, unwrap_if_
 from torch.autograd import forward_ad
 
 from softaxis import _generic
-from softaxis._axes import Axis, as_tuple
-from softaxis._backends._torch_autograd import Kernels, Terms, again, is_compiling, is_in_transform
+from softaxis._axes import Axis
+from softaxis._backends._torch_autograd import (
+    Kernels,
+    Terms,
+    again,
+    expanded,
+    is_compiling,
+    is_in_transform,
+)
 from softaxis._backends._torch_kernels import divisor, ignored_among
 from softaxis._libraries._torch import LIBRARY
 
@@ -214,10 +221,7 @@ def _shared(x: Tensor, y: Tensor, g: Tensor, where: Tensor | None, job: Job) -> 
 
 
 def _kept(y: Tensor, job: Job) -> Tensor:
-    if not job.keepdims:
-        for i in as_tuple(job.axis):
-            y = y.unsqueeze(i)
-    return y
+    return y if job.keepdims else expanded(y, job.axis)
 
 
 class _Share(_Step):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from softaxis import _generic
-from softaxis._axes import Axis, as_tuple
+from softaxis._axes import Axis
 from softaxis._backends import _torch_func as func
 from softaxis._backends import _torch_rows as rows
 from softaxis._backends import _torch_shortcuts as shortcuts
@@ -28,6 +28,7 @@ from softaxis._backends._torch_autograd import (
     Normalizer,
     Rows,
     Terms,
+    expanded,
     is_in_transform,
     is_plain,
     is_recorded,
@@ -241,7 +242,7 @@ def logsumexp_vjp(
             x, lse, g, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp
         )
     if not keepdims:
-        lse, g = _expanded(lse, axis), _expanded(g, axis)
+        lse, g = expanded(lse, axis), expanded(g, axis)
     return rows.shared(x, lse, g, where).to(x.dtype)
 
 
@@ -264,15 +265,9 @@ def logsumexp_jvp(
             x, lse, t, axis=axis, where=where, keepdims=keepdims, xp=LIBRARY.xp
         )
     if not keepdims:
-        lse = _expanded(lse, axis)
+        lse = expanded(lse, axis)
     y = rows.summed(rows.shared(x, lse, t, where), axis).to(x.dtype)
     return y if keepdims else y.squeeze(axis)
-
-
-def _expanded(y: Tensor, axis: Axis) -> Tensor:
-    for i in as_tuple(axis):
-        y = y.unsqueeze(i)
-    return y
 
 
 def _gathered(x: Tensor, labels: Tensor, axis: int, terms: Terms) -> Tensor:

@@ -70,19 +70,7 @@ def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
     """exp(z) / sum(exp(z))."""
-    if is_compiling():
-        why = ops.why_not(x, axis, dtype, where)
-        return declined(why) if why else ops.softmax(x, axis, where)
-    if func.is_for_steps(x, axis, dtype):
-        return func.normalized("softmax", x, KERNELS, axis, where)
-    if is_transformed():
-        return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
-    why = _why_not(x, axis, dtype, where)
-    if why:
-        return declined(why)
-    if is_recorded(x):
-        return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
-    return kernels.softmax(x, axis, where)
+    return _normalized("softmax", x, axis, where, dtype)
 
 
 @backend.implements(**_record("log_softmax"))
@@ -90,19 +78,25 @@ def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
     """z - log(sum(exp(z)))."""
+    return _normalized("log_softmax", x, axis, where, dtype)
+
+
+def _normalized(
+    name: str, x: Tensor, axis: Axis, where: Tensor | None, dtype: torch.dtype | None
+) -> Any:
     if is_compiling():
         why = ops.why_not(x, axis, dtype, where)
-        return declined(why) if why else ops.log_softmax(x, axis, where)
+        return declined(why) if why else getattr(ops, name)(x, axis, where)
     if func.is_for_steps(x, axis, dtype):
-        return func.normalized("log_softmax", x, KERNELS, axis, where)
+        return func.normalized(name, x, KERNELS, axis, where)
     if is_transformed():
-        return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
+        return getattr(_generic, name)(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
     why = _why_not(x, axis, dtype, where)
     if why:
         return declined(why)
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, Rows(KERNELS, axis, where))
-    return kernels.log_softmax(x, axis, where)
+        return Normalizer.apply(name, x, Rows(KERNELS, axis, where))
+    return getattr(KERNELS, name)(x, axis, where)
 
 
 @backend.implements(**_record("logsumexp"))

@@ -85,14 +85,7 @@ def softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
     """exp(z) / sum(exp(z))."""
-    if is_transformed():
-        return _generic.softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
-    why = _why_not(x, axis, dtype, where)
-    if why:
-        return declined(why)
-    if is_recorded(x):
-        return Normalizer.apply("softmax", x, Rows(KERNELS, axis, where))
-    return KERNELS.softmax(x, axis, where)
+    return _normalized("softmax", x, axis, where, dtype)
 
 
 @backend.implements(differentiable=True, **_RECORD)
@@ -100,14 +93,20 @@ def log_softmax(
     x: Tensor, /, *, axis: Axis, where: Tensor | None = None, dtype: torch.dtype | None = None
 ) -> Any:
     """z - log(sum(exp(z)))."""
+    return _normalized("log_softmax", x, axis, where, dtype)
+
+
+def _normalized(
+    name: str, x: Tensor, axis: Axis, where: Tensor | None, dtype: torch.dtype | None
+) -> Any:
     if is_transformed():
-        return _generic.log_softmax(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
+        return getattr(_generic, name)(x, axis=axis, where=where, dtype=dtype, xp=LIBRARY.xp)
     why = _why_not(x, axis, dtype, where)
     if why:
         return declined(why)
     if is_recorded(x):
-        return Normalizer.apply("log_softmax", x, Rows(KERNELS, axis, where))
-    return KERNELS.log_softmax(x, axis, where)
+        return Normalizer.apply(name, x, Rows(KERNELS, axis, where))
+    return getattr(KERNELS, name)(x, axis, where)
 
 
 @backend.implements(differentiable=True, **_RECORD)
